@@ -5,6 +5,7 @@
 #include "tool/terminal.h"
 
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <math.h>
 #include <string.h>
 
@@ -73,12 +74,13 @@ static int declared(const struct ebb_sample *s, int64_t i) {
 static int leaves(const struct ebb_sample *s, ebb_tensor **ret_in, int64_t *ret_elements) {
     bool formulas = s->op->vjp != NULL;
     int n = 0;
-    for (int i = 0; i < s->op->n_in; i++) formulas = formulas || s->op->formula[i];
+    const struct ebb_op_texts written = ebb_op_text(s->op);
+    for (int i = 0; i < s->op->n_in; i++) formulas = formulas || written.formula[i];
     *ret_elements = 0;
     for (int64_t i = 0; i < s->n_in; i++) {
         ebb_tensor *t = ret_in[i] = s->in[i];
         bool real = t && ebb_tensor_dtype(t) == EBB_F64 && !ebb_tensor_is_number(t);
-        if (!real || (formulas && !s->op->formula[declared(s, i)])) continue;
+        if (!real || (formulas && !written.formula[declared(s, i)])) continue;
         ret_in[i] = ebb_requires_grad_(ebb_clone(t), true);
         *ret_elements += ebb_tensor_numel(t);
         n++;
@@ -142,11 +144,11 @@ static void check_sample(struct run *r, const struct ebb_sample *s, const char *
 }
 
 static void check_operator(struct run *r, const struct ebb_op *op) {
-    for (int i = 0; op->samples && op->samples[i] && !op->no_derivative; i++) {
+    for (const char *const *text = ebb_op_text(op).samples; text && *text && !op->no_derivative; text++) {
         struct ebb_sample s = {0};
-        if (ebb_sample_make(op, op->samples[i], EBB_F64, r->o->seed, &s)) complain(r, op, op->samples[i], "sample");
+        if (ebb_sample_make(op, *text, EBB_F64, r->o->seed, &s)) complain(r, op, *text, "sample");
         else if (!s.must_fail) EBB_SCOPE {
-                check_sample(r, &s, op->samples[i]);
+                check_sample(r, &s, *text);
             }
         ebb_sample_release(&s);
     }

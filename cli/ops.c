@@ -5,6 +5,7 @@
 #include "tool/terminal.h"
 
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <string.h>
 
 enum { MAX_FAMILIES = 64, WIDTH = 100 };
@@ -59,11 +60,11 @@ static void print_filled(const char *text, int indent) {
 }
 
 static void print_signature(const struct ebb_op *op) {
-    const char *arrow = strstr(op->signature, "->");
-    int n = arrow ? (int)(arrow - op->signature) : (int)strlen(op->signature);
-    while (n > 0 && op->signature[n - 1] == ' ') n--;
+    const char *signature = ebb_op_text(op).signature, *arrow = strstr(signature, "->");
+    int n = arrow ? (int)(arrow - signature) : (int)strlen(signature);
+    while (n > 0 && signature[n - 1] == ' ') n--;
     (void)printf("%s%s%s(%.*s) %s\n", ebb__style(stdout, EBB__BOLD), op->name, ebb__style(stdout, EBB__PLAIN), n,
-                 op->signature, arrow ? arrow : "");
+                 signature, arrow ? arrow : "");
 }
 
 static void print_families(void) {
@@ -110,10 +111,10 @@ static void print_formula(const char *formula) {
     }
 }
 
-static void print_arguments(const struct ebb_op *op) {
+static void print_arguments(const struct ebb_op *op, const struct ebb_op_texts *written) {
     if (op->n_in) (void)printf("\n    Inputs\n");
     for (int i = 0; i < op->n_in; i++) {
-        const char *formula = op->formula[i];
+        const char *formula = written->formula[i];
         (void)printf("      %-18s%-9s%s%s\n", op->in[i].name, ebb_input_kind_name(op->in[i].kind),
                      formula ? "gradient: " : "", formula ? formula : "");
     }
@@ -126,21 +127,22 @@ static void print_arguments(const struct ebb_op *op) {
     }
     if (op->n_out > 1) (void)printf("\n    Outputs\n");
     for (int i = 0; i < op->n_out && op->n_out > 1; i++) {
-        const char *by = op->asked[i], *when = !by ? "" : *by ? "given by name with " : "kept for the gradient";
-        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i], when, by ? by : "");
+        const char *by = op->out[i].asked, *when = !by ? "" : *by ? "given by name with " : "kept for the gradient";
+        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i].name, when, by ? by : "");
     }
 }
 
 static void print_operator(const struct ebb_op *op) {
+    const struct ebb_op_texts written = ebb_op_text(op);
     char name[80];
     print_signature(op);
-    print_filled(op->doc, 4);
+    print_filled(written.doc, 4);
     (void)printf("\n");
     print_row("Family", family_of(op));
-    print_row("PyTorch", op->torch);
+    print_row("PyTorch", written.torch);
     print_row("Node", op->node);
     print_row("Derivative", derivative(op));
-    print_formula(op->parts);
+    print_formula(written.parts);
     (void)snprintf(name, sizeof name, "%s_", op->name);
     if (op->inplace) print_row("In place", name);
     if (op->view) print_row("Result", "shares the storage of its input");
@@ -150,20 +152,20 @@ static void print_operator(const struct ebb_op *op) {
         const char *of = ebb_op_get(i)->overload;
         if (of && strcmp(of, op->name) == 0) print_row("Overload", ebb_op_get(i)->name);
     }
-    print_arguments(op);
+    print_arguments(op, &written);
     (void)printf("\n    Samples\n");
-    for (int i = 0; op->samples && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
+    for (const char *const *s = written.samples; s && *s; s++) (void)printf("      %s\n", *s);
 }
 
 /* ---- JSON ---- */
 
-static void json_arguments(struct ebb__json *j, const struct ebb_op *op) {
+static void json_arguments(struct ebb__json *j, const struct ebb_op *op, const struct ebb_op_texts *written) {
     ebb__json_open(j, "inputs", '[');
     for (int i = 0; i < op->n_in; i++) {
         ebb__json_open(j, NULL, '{');
         ebb__json_text(j, "name", op->in[i].name);
         ebb__json_text(j, "kind", ebb_input_kind_name(op->in[i].kind));
-        if (op->formula[i]) ebb__json_text(j, "gradient", op->formula[i]);
+        if (written->formula[i]) ebb__json_text(j, "gradient", written->formula[i]);
         ebb__json_close(j);
     }
     ebb__json_close(j);
@@ -182,22 +184,28 @@ static void json_arguments(struct ebb__json *j, const struct ebb_op *op) {
 }
 
 static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
-    const char *const texts[][2] = {
-        {"name", op->name},    {"family", family_of(op)}, {"signature", op->signature},  {"doc", op->doc},
-        {"torch", op->torch},  {"node", op->node},        {"overload_of", op->overload}, {"derivative", derivative(op)},
-        {"formula", op->parts}};
+    const struct ebb_op_texts written = ebb_op_text(op);
+    const char *const texts[][2] = {{"name", op->name},
+                                    {"family", family_of(op)},
+                                    {"signature", written.signature},
+                                    {"doc", written.doc},
+                                    {"torch", written.torch},
+                                    {"node", op->node},
+                                    {"overload_of", op->overload},
+                                    {"derivative", derivative(op)},
+                                    {"formula", written.parts}};
     ebb__json_open(j, NULL, '{');
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i][1] && texts[i][1][0]) ebb__json_text(j, texts[i][0], texts[i][1]);
     ebb__json_bool(j, "in_place", op->inplace);
     ebb__json_bool(j, "view", op->view);
-    json_arguments(j, op);
+    json_arguments(j, op, &written);
     ebb__json_open(j, "outputs", '(');
-    for (int i = 0; i < op->n_out; i++) ebb__json_text(j, NULL, op->out[i] ? op->out[i] : "");
+    for (int i = 0; i < op->n_out; i++) ebb__json_text(j, NULL, op->out ? op->out[i].name : "");
     if (op->n_out == EBB_OUT_LIST) ebb__json_text(j, NULL, "...");
     ebb__json_close(j);
     ebb__json_open(j, "samples", '[');
-    for (int i = 0; op->samples && op->samples[i]; i++) ebb__json_text(j, NULL, op->samples[i]);
+    for (const char *const *s = written.samples; s && *s; s++) ebb__json_text(j, NULL, *s);
     ebb__json_close(j);
     ebb__json_close(j);
 }

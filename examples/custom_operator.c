@@ -58,7 +58,7 @@ static const struct ebb_op log1pexp_op = {
     .vjp = vjp,
     .jvp = jvp,
     .saves = {EBB_IN(0)},
-    .formula = {"g * sigmoid(beta * self)"},
+    .formula = EBB_FORMULAS("g * sigmoid(beta * self)"),
 };
 
 static ebb_tensor *log1pexp(ebb_tensor *x, double beta) {

@@ -34,7 +34,7 @@ static const struct ebb_op linear_op = {
     .compose = compose,
     .vjp = vjp,
     .saves = {EBB_IN(1), EBB_IN(0), 0}, /* dX reads W, dW reads X, db neither */
-    .formula = {"matmul(g, w.T)", "matmul(x.T, g)", "sum(g, 0)"},
+    .formula = EBB_FORMULAS("matmul(g, w.T)", "matmul(x.T, g)", "sum(g, 0)"),
 };
 
 static ebb_status linear(ebb_list in, ebb_outputs *ret_out, void *context) {

@@ -6,7 +6,7 @@ package definitions;
 use strict;
 use warnings;
 use Exporter qw(import);
-our @EXPORT = qw(%input_kind read_definitions strings subject);
+our @EXPORT = qw(%input_kind read_definitions entries strings subject);
 
 our %input_kind = (
     'Tensor' => 'TENSOR', 'Number' => 'NUMBER', 'Tensor?' => 'OPTIONAL', 'Number?' => 'OPTIONAL_NUMBER', 'Tensors' => 'LIST',
@@ -35,14 +35,19 @@ sub split_top { # at commas that are in no string, parenthesis, bracket or brace
     return grep { length } @parts;
 }
 
-sub strings { # the string literals of an initializer, neighbours joined, designated ones in their places
+sub entries { # the string literals of an initializer, neighbours joined, designated ones in their places; undef for NULL
     my ($text) = @_;
     my @found;
     for my $part (split_top($text =~ /^\{(.*)\}$/s ? $1 : $text)) {
-        my $joined = join('', $part =~ /"((?:\\.|[^"\\])*)"/g) =~ s/\\(.)/$1/gr;
+        my $joined = $part =~ /"/ ? join('', $part =~ /"((?:\\.|[^"\\])*)"/g) =~ s/\\(.)/$1/gr : undef;
+        die "the place $1 in a list of texts is no number\n" if $part =~ /^\[(?!\d)(.*?)\]/;
         $found[$part =~ /^\[(\d+)\]/ ? $1 : scalar @found] = $joined;
     }
-    return map { $_ // '' } @found;
+    return @found;
+}
+
+sub strings { # the same, with nothing for NULL
+    return map { $_ // '' } entries(@_);
 }
 
 sub fallback { # a number's text as an ebb_setting

@@ -321,14 +321,14 @@ EBB_TEST(wrong_use) {
         ebb_tensor *many[64];
         for (int k = 0; k < 64; k++) many[k] = x;
         CHECK(ebb_call_op_inplace(ebb_op_find("add"), many, 64, NULL) == NULL);
-        CHECK_ERROR(EBB_ERR_ARGUMENT, "add: takes 2 inputs, got 64");
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "add_: takes 2 inputs, got 64");
         const ebb_list nowhere = {1, NULL}, negative = {-1, &x};
         CHECK(ebb_cat(nowhere, 0) == NULL);
         CHECK_ERROR(EBB_ERR_ARGUMENT, "cat: the list of inputs is NULL, or of 1 tensors");
         CHECK(ebb_cat(negative, 0) == NULL);
         CHECK_ERROR(EBB_ERR_ARGUMENT, "cat: the list of inputs is NULL, or of -1 tensors");
         CHECK(ebb_call_op_inplace(ebb_op_find("add"), NULL, 2, NULL) == NULL);
-        CHECK_ERROR(EBB_ERR_ARGUMENT, "add: the list of inputs is NULL");
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "add_: the list of inputs is NULL");
         CHECK(ebb_backward(ebb_sum(x), .inputs = nowhere) == EBB_ERR_ARGUMENT);
         CHECK_ERROR(EBB_ERR_ARGUMENT, "backward: an entry of inputs: the list is NULL");
         CHECK(ebb_set_grad(x, x) == EBB_ERR_ARGUMENT);

@@ -3,6 +3,7 @@
 #include "tests/check.h"
 #include "autograd/batch.h"
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <math.h>
 
 #define B 3
@@ -225,11 +226,12 @@ static void check_batched(struct subject *s, ebb_tensor *(*in)[MAX_IN], const bo
 /* Inputs that have a derivative: floating-point ones of an operator that has a rule or parts. */
 static void choose(struct subject *s, ebb_tensor *const *in) {
     const struct ebb_op *op = s->op;
+    const struct ebb_op_texts written = ebb_op_text(op);
     bool any = !op->no_derivative && (op->vjp || op->compose || op->compose_list), formulas = op->vjp != NULL;
-    for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || op->formula[i];
+    for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || written.formula[i];
     for (int64_t i = 0; i < s->n_in; i++) {
         bool floating = in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(in[i])) && !ebb_tensor_is_number(in[i]);
-        s->wanted[i] = any && floating && (!formulas || op->formula[ebb__op_input(op, s->n_in, i)]);
+        s->wanted[i] = any && floating && (!formulas || written.formula[ebb__op_input(op, s->n_in, i)]);
         if (s->wanted[i] && s->argnums.n < EBB_MAX_NDIM) s->argnums.d[s->argnums.n++] = i;
     }
 }
@@ -262,9 +264,9 @@ static void check_sample(const struct ebb_op *op, const char *text) {
 /* The first sample of an operator, all inputs batched, with each allocation failing: an error, and nothing worse. */
 static void fail_allocations(const struct ebb_op *op, ebb_function f) {
     struct ebb_sample sample;
-    if (!op->samples || op->samples[0][0] == '!' || ebb_sample_make(op, op->samples[0], EBB_F64, 1, &sample)) return;
-    struct subject s = {
-        .op = op, .text = op->samples[0], .what = "failing", .attrs = sample.attrs, .n_in = sample.n_in};
+    const char *const *samples = ebb_op_text(op).samples;
+    if (!samples || samples[0][0] == '!' || ebb_sample_make(op, samples[0], EBB_F64, 1, &sample)) return;
+    struct subject s = {.op = op, .text = samples[0], .what = "failing", .attrs = sample.attrs, .n_in = sample.n_in};
     bool any = false;
     EBB_SCOPE {
         ebb_tensor *in[MAX_IN];
@@ -311,7 +313,7 @@ EBB_TEST(a_batch_is_a_loop_over_its_samples) {
         const struct ebb_op *op = ebb_op_get(i);
         if (only && strcmp(only, op->name) != 0) continue;
         if (is_unsteady(op)) continue;
-        for (const char *const *text = op->samples; text && *text; text++) check_sample(op, *text);
+        for (const char *const *text = ebb_op_text(op).samples; text && *text; text++) check_sample(op, *text);
     }
     print_message("%d comparisons, %d not possible\n", calls, impossible);
     CHECK(failures == 0 && impossible * 100 < calls);

@@ -55,10 +55,14 @@ EBB_TEST(parameters_of_C_have_defaults) {
 
 EBB_TEST(none_keeps_a_size) {
     ebb_tensor *x = ebb_ones(EBB_DIMS(1, 2, 5, 4)), *v = ebb_ones(EBB_DIMS(1, 2, 3, 5, 4));
-    CHECK_SHAPE(ebb_call("adaptive_avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("output_size", "(none,2)"))), 1, 2, 5, 2);
-    CHECK_SHAPE(ebb_call("adaptive_max_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("output_size", "(3, none)"))), 1, 2, 3, 4);
-    CHECK_SHAPE(ebb_call("adaptive_avg_pool3d", EBB_LIST(v), EBB_ARGS(EBB_ARG_TEXT("output_size", "(none,1,none)"))), 1, 2, 3, 1, 4);
-    CHECK_SHAPE(ebb_call("adaptive_max_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("output_size", EBB_DIMS(-1, 2)))), 1, 2, 5, 2);
+    CHECK_SHAPE(ebb_call("adaptive_avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("output_size", "(none,2)"))), 1, 2,
+                5, 2);
+    CHECK_SHAPE(ebb_call("adaptive_max_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("output_size", "(3, none)"))), 1, 2,
+                3, 4);
+    CHECK_SHAPE(ebb_call("adaptive_avg_pool3d", EBB_LIST(v), EBB_ARGS(EBB_ARG_TEXT("output_size", "(none,1,none)"))), 1,
+                2, 3, 1, 4);
+    CHECK_SHAPE(ebb_call("adaptive_max_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("output_size", EBB_DIMS(-1, 2)))), 1, 2,
+                5, 2);
     CHECK(!ebb_call("adaptive_avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("output_size", "(nono,2)"))));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "output_size");
     CHECK(!ebb_call("adaptive_avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("output_size", NULL))));

@@ -2,6 +2,7 @@
  * constant outputs, writing in place, undefined gradients, rules that can be differentiated once, forward rules. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <math.h>
 
 static ebb_tensor *leaf(double v) { return ebb_scalar(v, .requires_grad = true, .dtype = EBB_F64); }
@@ -41,12 +42,32 @@ static void two_vjp(struct ebb_vjp_call *v) {
 }
 
 #define TWO \
-    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}, {"y", EBB_INPUT_TENSOR}), .n_in = 2, .out = {"product", "sum"}, \
-    .n_out = 2, .forward = two_forward, .vjp = two_vjp, .saves = {EBB_IN(1), EBB_IN(0)}, ON_DOUBLES
+    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}, {"y", EBB_INPUT_TENSOR}), .n_in = 2, \
+    .out = EBB_OUTPUTS({.name = "product"}, {.name = "sum"}), .n_out = 2, .forward = two_forward, .vjp = two_vjp, \
+    .saves = {EBB_IN(1), EBB_IN(0)}, ON_DOUBLES
 
 static const struct ebb_op two = {.name = "two", .node = "TwoBackward", TWO};
 static const struct ebb_op two_undefined = {.name = "two", .node = "TwoBackward", TWO, .undefined_grads = true};
 
+static const struct ebb_op own = {.name = "softmax", /* of this name there is another */
+                                  .signature = "Tensor x -> Tensor",
+                                  .doc = "Twice x.",
+                                  .formula = EBB_FORMULAS("2 * g"),
+                                  .samples = EBB_SAMPLES("(3)", "()")};
+EBB_TEST(what_is_written_about_operators) {
+    const struct ebb_op *built_in = ebb_op_find("softmax");
+    struct ebb_op_texts mine = ebb_op_text(&own), theirs = ebb_op_text(built_in), none = ebb_op_text(NULL);
+    CHECK(mine.doc == own.doc && mine.signature == own.signature && mine.samples == own.samples && !mine.torch);
+    CHECK(!strcmp(mine.formula[0], "2 * g") && !mine.formula[1]);
+    CHECK(!built_in->doc && !built_in->formula && !built_in->samples && !built_in->signature);
+    CHECK(strstr(theirs.doc, "sum to one") && !strcmp(theirs.torch, "torch.softmax") && !theirs.parts);
+    CHECK(!strcmp(theirs.signature, "Tensor self, dim dim, dtype dtype=none -> Tensor"));
+    CHECK(!strcmp(theirs.formula[0], "y * (g - sum(g * y, dim, True))") && !theirs.formula[1]);
+    CHECK(!strcmp(theirs.samples[0], "(3,4) dim=1"));
+    CHECK(!none.doc && !none.samples && !none.formula[0]);
+    CHECK(!strcmp(ebb_op_output_name(ebb_op_find("max_dim"), 1), "indices"));
+    CHECK(!ebb_op_output_name(ebb_op_find("max_dim"), 2) && !ebb_op_output_name(built_in, 0));
+}
 EBB_TEST(several_outputs) {
     EBB_SCOPE {
         ebb_tensor *in[] = {leaf(3), leaf(5)}, *out[2];
@@ -132,7 +153,7 @@ static const struct ebb_op extra = {.name = "extra",
                                     .node = "ExtraBackward",
                                     .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
                                     .n_in = 1,
-                                    .out = {"y", "e"},
+                                    .out = EBB_OUTPUTS({.name = "y"}, {.name = "e"}),
                                     .n_out = 2,
                                     .forward = extra_forward,
                                     .vjp = extra_vjp,

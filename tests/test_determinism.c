@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <math.h>
 
 static const int threads[] = {1, 2, 3, 8};
@@ -217,7 +218,7 @@ EBB_TEST(every_operator) {
         const struct ebb_op *op = ebb_op_get(i);
         bool done = false;
         for (int k = 0; k < N_OWN; k++) done = done || strcmp(own[k][0], op->name) == 0;
-        for (const char *const *sample = op->samples; sample && *sample && !done; sample++)
+        for (const char *const *sample = ebb_op_text(op).samples; sample && *sample && !done; sample++)
             if ((*sample)[0] != '!') done = compare_enlarged(op, *sample);
         large += done;
     }

@@ -2,6 +2,7 @@
  * test prints them, as a user would read them. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <ebb/expr.h>
 #include <inttypes.h>
 
@@ -243,7 +244,8 @@ EBB_TEST(parts_of_operators_are_not_named) {
     int errors = 0;
     for (int k = 0; k < ebb_op_count(); k++) {
         const struct ebb_op *op = ebb_op_get(k);
-        for (const char *const *text = op->samples; text && *text && (op->compose || op->compose_list); text++) {
+        for (const char *const *text = ebb_op_text(op).samples; text && *text && (op->compose || op->compose_list);
+             text++) {
             struct ebb_sample sample;
             if (ebb_sample_make(op, *text, EBB_F64, 1, &sample) == EBB_OK) errors += call_wrongly(op, *text, &sample);
             ebb_clear_error();

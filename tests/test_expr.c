@@ -78,16 +78,16 @@ static void tensors(void) {
         {"tensordot(x, x, ([0, 1], [0, 1]))", 91}, {"torch.tensordot(x, x.T, dims=([1], [0]))", 14 + 32 + 32 + 77},
         {"F.max_pool1d(x, 3)", 9}, {"F.relu(v, inplace=False)", 4},
         {"mse_loss(x, x, size_average=None, reduce=None)", 0}, {"zeros(2, device='cpu')", 0},
-        {"avg_pool2d(x[None], 2, divisor_override=None)", 3},
-        {"adaptive_avg_pool2d(x[None], (None, 1)).shape[-2]", 2}, {"max_pool1d(x, 3, return_indices=True).indices", 4},
-        {"y, i = max_pool1d(x, 3, return_indices=True); i", 4}, {"unique([1, 2, 1], return_counts=True)[1]", 3},
-        {"chunk(x, 3, 1)[2]", 9}, {"split(x, [1, 2], dim=1)[1]", 16}, {"sort(v, descending=True)[0]", 2},
-        {"gather(x, 1, [[0, 2], [1, 1]])", 1 + 3 + 5 + 5}, {"index_select(x, 0, tensor([1]))", 15},
-        {"scatter(zeros(2, 2), 0, [[0, 1]], 5.)", 10}, {"layer_norm(x, (3,))", 0}, {"x.to(float32).double()", 21},
-        {"mse_loss(x, x + 2, reduction='sum')", 24}, {"v.detach().item() if len(v) == 1 else 7", 7},
-        {"v.where(v > 0, 9)", 13}, {"polygamma(1, [1.]) - pi**2/6", 0}, {"tensor([1.]).polygamma(1) - pi**2/6", 0},
-        {"concat([v, v])", 4}, {"x.swapaxes(0, 1).shape", 5}, {"sum_to_size(x, (1, 3)).shape", 4},
-        {"div(v, 2, rounding_mode='floor')", -1 + 1}, {"x.dtype == float64", 1}, {"[1, 2] + [3]", 6});
+        {"avg_pool2d(x[None], 2, divisor_override=None)", 3}, {"adaptive_avg_pool2d(x[None], (None, 1)).shape[-2]", 2},
+        {"max_pool1d(x, 3, return_indices=True).indices", 4}, {"y, i = max_pool1d(x, 3, return_indices=True); i", 4},
+        {"unique([1, 2, 1], return_counts=True)[1]", 3}, {"chunk(x, 3, 1)[2]", 9}, {"split(x, [1, 2], dim=1)[1]", 16},
+        {"sort(v, descending=True)[0]", 2}, {"gather(x, 1, [[0, 2], [1, 1]])", 1 + 3 + 5 + 5},
+        {"index_select(x, 0, tensor([1]))", 15}, {"scatter(zeros(2, 2), 0, [[0, 1]], 5.)", 10},
+        {"layer_norm(x, (3,))", 0}, {"x.to(float32).double()", 21}, {"mse_loss(x, x + 2, reduction='sum')", 24},
+        {"v.detach().item() if len(v) == 1 else 7", 7}, {"v.where(v > 0, 9)", 13}, {"polygamma(1, [1.]) - pi**2/6", 0},
+        {"tensor([1.]).polygamma(1) - pi**2/6", 0}, {"concat([v, v])", 4}, {"x.swapaxes(0, 1).shape", 5},
+        {"sum_to_size(x, (1, 3)).shape", 4}, {"div(v, 2, rounding_mode='floor')", -1 + 1}, {"x.dtype == float64", 1},
+        {"[1, 2] + [3]", 6});
 }
 
 static void subscripts(void) {

@@ -4,6 +4,7 @@
 #include "expr/program.h"
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <ebb/expr.h>
 #include <math.h>
 
@@ -56,7 +57,8 @@ static int64_t leaves(struct checked *c, ebb_tensor **leaf) {
     for (int64_t i = 0; i < c->sample.n_in; i++) {
         ebb_tensor *t = c->in[i] = c->sample.in[i];
         int64_t entry;
-        const char *formula = c->sample.op->formula[ebb__formula_declared(c->sample.op, c->sample.n_in, i, &entry)];
+        const char *formula =
+            ebb_op_text(c->sample.op).formula[ebb__formula_declared(c->sample.op, c->sample.n_in, i, &entry)];
         if (!t || ebb_tensor_is_number(t) || !ebb_dtype_is_floating(ebb_tensor_dtype(t)) || !formula) continue;
         leaf[n++] = ebb_requires_grad_(t, true);
     }
@@ -68,7 +70,7 @@ static bool differentiate(struct checked *c) {
     ebb_tensor *leaf[MAX_IN], *grad[MAX_IN], *root[MAX_OUT], *up[MAX_OUT];
     int64_t n = leaves(c, leaf), roots = 0, at = 0;
     /* what it gives besides is for its rule */
-    bool first = strncmp(c->sample.op->torch, "torch.nn.functional", 19) == 0;
+    bool first = strncmp(ebb_op_text(c->sample.op).torch, "torch.nn.functional", 19) == 0;
     ebb_manual_seed(5);
     c->outputs = ebb_call_op_list(c->sample.op, c->in, c->sample.n_in, c->sample.attrs);
     CHECK_OK();
@@ -173,7 +175,7 @@ static const char *compare_parts(const struct ebb_op *op, struct ebb_sample *s) 
     ebb_manual_seed(5);
     ebb_tensor *y = ebb_call_op_list(op, s->in, s->n_in, s->attrs).t[0];
     ebb_manual_seed(5);
-    ebb_tensor *parts = ebb_eval(op->parts, names);
+    ebb_tensor *parts = ebb_eval(ebb_op_text(op).parts, names);
     ebb__arena_free(&arena);
     if (!parts) return "cannot be evaluated";
     if (!is_same(parts, y)) return "has another value";
@@ -191,16 +193,17 @@ EBB_TEST(compositions_are_what_their_formulas_say) {
     int formulas = 0, words = 0, calls = 0, wrong = 0;
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
-        if (!op->parts) continue;
+        const struct ebb_op_texts written = ebb_op_text(op);
+        if (!written.parts) continue;
         formulas++;
-        words += ebb__formula_is_words(op->parts);
-        if (ebb__formula_is_words(op->parts)) continue;
-        for (int k = 0; op->samples && op->samples[k]; k++) EBB_SCOPE {
+        words += ebb__formula_is_words(written.parts);
+        if (ebb__formula_is_words(written.parts)) continue;
+        for (int k = 0; written.samples && written.samples[k]; k++) EBB_SCOPE {
                 struct ebb_sample s;
-                CHECK(!ebb_sample_make(op, op->samples[k], EBB_F64, 1, &s));
-                if (!s.must_fail && !is_exception(op->name, op->samples[k])) {
+                CHECK(!ebb_sample_make(op, written.samples[k], EBB_F64, 1, &s));
+                if (!s.must_fail && !is_exception(op->name, written.samples[k])) {
                     const char *what = compare_parts(op, &s);
-                    if (what) complain(op, op->samples[k], op->parts, what);
+                    if (what) complain(op, written.samples[k], written.parts, what);
                     wrong += what != NULL;
                     calls++;
                 }
@@ -219,20 +222,22 @@ EBB_TEST(compositions_are_what_their_formulas_say) {
 EBB_TEST(every_operator_has_a_formula) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
-        bool found = op->parts || op->n_in == 0 || (op->no_derivative && !op->vjp);
-        for (int k = 0; k < op->n_in; k++) found = found || (op->formula[k] && op->formula[k][0]);
+        const struct ebb_op_texts written = ebb_op_text(op);
+        bool found = written.parts || op->n_in == 0 || (op->no_derivative && !op->vjp);
+        for (int k = 0; k < op->n_in; k++) found = found || (written.formula[k] && written.formula[k][0]);
         if (!found) complain(op, "", "", "there is no formula");
         CHECK(found);
-        CHECK(!op->parts || (!op->vjp && (op->compose || op->compose_list)));
+        CHECK(!written.parts || (!op->vjp && (op->compose || op->compose_list)));
     }
 }
 
 EBB_TEST(every_formula_is_of_the_language) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
+        const struct ebb_op_texts written = ebb_op_text(op);
         for (int k = 0; k <= EBB_OP_MAX_IN; k++) {
             struct ebb__program p;
-            const char *formula = k < EBB_OP_MAX_IN ? op->formula[k] : op->parts;
+            const char *formula = k < EBB_OP_MAX_IN ? written.formula[k] : written.parts;
             if (!formula || !formula[0]) continue;
             if (ebb__program_parse(&p, formula)) complain(op, "", formula, "is not parsed");
             CHECK(p.n_statements > 0);
@@ -245,13 +250,14 @@ EBB_TEST(every_formula_is_what_the_rule_computes) {
     int wrong = 0;
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
+        const struct ebb_op_texts written = ebb_op_text(op);
         for (int k = 0; k < EBB_OP_MAX_IN; k++) {
-            if (!op->formula[k] || !op->formula[k][0]) continue;
+            if (!written.formula[k] || !written.formula[k][0]) continue;
             counts.formulas++;
-            counts.words += ebb__formula_is_words(op->formula[k]);
+            counts.words += ebb__formula_is_words(written.formula[k]);
         }
         if (op->no_derivative && !op->vjp) continue;
-        for (int s = 0; op->samples && op->samples[s]; s++) wrong += !check_sample(op, op->samples[s]);
+        for (int s = 0; written.samples && written.samples[s]; s++) wrong += !check_sample(op, written.samples[s]);
     }
     print_message("%d formulas, of them %d words; %d comparisons with gradients\n", counts.formulas, counts.words,
                   counts.compared);

@@ -3,124 +3,19 @@
  * without zlib. */
 #include "tests/check.h"
 #include "tests/golden.h"
+#include "tests/golden_differences.h"
+#include <ebb/expr.h>
 #include <math.h>
 
-enum what { CALL, FORWARD, GRADIENT, SECOND, SINGLE, SINGLE_GRADIENT, WHATS };
-#define DERIVATIVES (1u << GRADIENT | 1u << SECOND | 1u << SINGLE_GRADIENT)
-#define ALL 0xffu
-
-/* How a result may differ: by no more than a bound; or where PyTorch has NaN, and Ebb a number; or in that the call is
- * computed where PyTorch refuses it, is refused where PyTorch computes it, or gives another shape. */
-enum how { BY, FOR_NAN, COMPUTED, REFUSED, SHAPE };
-
-/* Where Ebb means to differ: how, and by how much (as it is compared: see size_of) at most, in which results of an
- * operator's samples whose text has these words, or both halves of them around "...". What differs more, or in another
- * way, fails. */
-static const struct difference {
-    const char *op, *words;
-    unsigned what;
-    enum how how;
-    double most;
-    const char *reason;
-} differences[] = {
-    {"digamma", "float32", DERIVATIVES, BY, 3e-5, "PyTorch's trigamma in float32 loses four digits near its poles"},
-    {"polygamma", "float32", ALL, BY, 2e-5, "PyTorch's trigamma in float32 loses four digits near its poles"},
-    {"polygamma", "i n 1; g self float64", ALL, BY, 5e-10, "PyTorch's trigamma is good to 4.9e-10; Ebb's is to 5e-16"},
-    {"sinc", "", 1u << SECOND, FOR_NAN, 0, "at 0 PyTorch divides by 0"},
-    {"gelu", "each", 1u << SECOND, FOR_NAN, 0, "PyTorch multiplies infinity by 0 for the largest numbers"},
-    {"mish", "", 1u << SECOND, FOR_NAN, 0, "PyTorch multiplies infinity by 0 for large numbers"},
-    {"logaddexp", "", 1u << SECOND, FOR_NAN, 0, "PyTorch's exponentials overflow where self and other are far apart"},
-    {"norm", "", 1u << SECOND, FOR_NAN, 0, "PyTorch divides by the norm where it is 0"},
-    {"vector_norm", "", 1u << SECOND, FOR_NAN, 0, "PyTorch divides by the norm where it is 0"},
-    {"copysign", "each", DERIVATIVES, FOR_NAN, 0, "PyTorch divides the result by self: NaN where self is infinite"},
-    {"copysign", "float64(9)", DERIVATIVES, FOR_NAN, 0,
-     "PyTorch divides the result by self: NaN where self is infinite"},
-    {"eigh", "sample float32", 1u << SINGLE_GRADIENT, BY, 1e-5,
-     "computed in double precision; PyTorch's gradients show float32's rounding"},
-    {"logsumexp", "(4,2)", DERIVATIVES, FOR_NAN, 0,
-     "0 where all elements are -inf, where PyTorch has NaN: rows that are masked out"},
-    {"logcumsumexp", "(4,2)", DERIVATIVES, FOR_NAN, 0,
-     "0 where all elements are -inf, where PyTorch has NaN: rows that are masked out"},
-    {"logcumsumexp", "sample float32", DERIVATIVES, BY, 3e-4,
-     "PyTorch goes through logarithms of gradients: at 10000 four digits are left"},
-    {"squeeze", "l dim ;", ALL, SHAPE, 0,
-     "an empty list of dimensions is all of them, as for sums; PyTorch's squeeze leaves all"},
-    {"adaptive_avg_pool1d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
-    {"adaptive_avg_pool2d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
-    {"adaptive_avg_pool3d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
-    {"adaptive_max_pool1d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
-    {"adaptive_max_pool2d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
-    {"adaptive_max_pool3d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
-    {"layer_norm", "float32(1)", DERIVATIVES, BY, 1e-2, "of one element 1 / sqrt(eps) times what rounding leaves of 0"},
-    {"batch_norm", "(0)", ALL, REFUSED, 0, "one dimension is no (N, C); PyTorch lets it through where it is empty"},
-    {"unique_consecutive", "fails...input float64()@", ALL, COMPUTED, 0,
-     "dim may be 0 or -1 of a number, as elsewhere"},
-    {"bincount", "self int32(0)...weights float32(5)", ALL, REFUSED, 0,
-     "PyTorch does not look at weights where self is empty"},
-    {"adaptive_avg_pool1d", ",0)@...i output_size 1;", ALL, REFUSED, 0, "PyTorch takes the mean of nothing for NaN"},
-    {"adaptive_avg_pool2d", ",0)@...i output_size 1;", ALL, REFUSED, 0, "PyTorch takes the mean of nothing for NaN"},
-    {"adaptive_avg_pool3d", ",0)@...i output_size 1;", ALL, REFUSED, 0, "PyTorch takes the mean of nothing for NaN"},
-    {"fill", "fails...value float64(1)@", ALL, COMPUTED, 0, "value broadcasts"},
-    {"batch_norm", ",0)@...t running_mean", ALL, REFUSED, 0,
-     "PyTorch does not look at statistics where the input is empty"},
-    {"batch_norm", "fails; g input float64(2,0)", ALL, COMPUTED, 0,
-     "PyTorch looks for the first weight where there is none"},
-    {"instance_norm", "fails; g input float64(0,", ALL, COMPUTED, 0,
-     "PyTorch looks for the first weight where there is none"},
-    {"group_norm", ",0)@", DERIVATIVES, FOR_NAN, 0, "the gradient of weight is a sum of nothing: PyTorch has NaN"},
-    {"std", "self float64()", 1u << SECOND, FOR_NAN, 0, "PyTorch divides by the deviation where it is 0"},
-    {"index_add", "self float64(3,0)...i dim -1", ALL, REFUSED, 0,
-     "PyTorch does not look at indices where self is empty"},
-    {"lstsq", "self float64(2,0)...driver gels;", 1u << FORWARD, BY, 1e5,
-     "without unknowns the residuals are those of 0, as PyTorch's other drivers have it; with gels it gives 0"},
-    {"pixel_unshuffle", "self float64(0,", ALL, SHAPE, 0, "PyTorch gives an empty input as it is"},
-    {"pixel_unshuffle", ",0)@", ALL, SHAPE, 0, "PyTorch gives an empty input as it is"},
-    {"scaled_dot_product_attention", "key float64(0,", ALL, REFUSED, 0,
-     "batches that do not broadcast with none: PyTorch gives zeros"},
-    {"scaled_dot_product_attention", "key float32(0,", ALL, REFUSED, 0,
-     "batches that do not broadcast with none: PyTorch gives zeros"},
-    {"scaled_dot_product_attention", "t attn_mask...b is_causal 1;", ALL, COMPUTED, 0,
-     "a mask and is_causal both apply"},
-    {"copy", "fails...()@", ALL, COMPUTED, 0, "self broadcasts, too, unless it is written to"},
-    {"copy", "fails...self float64(3)@", ALL, COMPUTED, 0, "self broadcasts, too, unless it is written to"},
-    {"normal", "expanded fails", ALL, COMPUTED, 0,
-     "the result does not overlap itself, as PyTorch's does where self does"},
-    {"take_along_dim", "transposed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
-    {"kron", "transposed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
-    {"kron", "mixed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
-    {"celu", "alpha 0.8", DERIVATIVES, BY, 1e-7, "PyTorch rounds 1 / alpha to float32"},
-    {"hardsigmoid", "float64", DERIVATIVES, BY, 4e-8, "PyTorch rounds 1 / 6 to float32"},
-    {"binary_cross_entropy", "float64", DERIVATIVES, BY, 5e-9,
-     "PyTorch rounds the bound 1e-12 to float32, and adds it to input * (1 - input) in the second derivative"},
-};
-
-/* In float64 all is compared to 1e-12, but the derivatives of these to 1e-9: for what PyTorch's own are good to, or
- * where rounding is all there is. */
-static const struct {
-    const char *op, *reason;
-} coarse[] = {
-    {"lgamma", "the second is PyTorch's trigamma, good to 4.9e-10; Ebb's is to 5e-16"},
-    {"digamma", "the first is PyTorch's trigamma, good to 4.9e-10; Ebb's is to 5e-16"},
-    {"sinc", "near 0, and where it is 0, they are what cancellation leaves, in PyTorch as here"},
-    {"logcumsumexp", "PyTorch goes through logarithms of gradients"},
-    {"layer_norm", "of one or two elements: 1 / sqrt(eps) times what rounding leaves of 0"},
-    {"group_norm", "of one element: 1 / sqrt(eps) times what rounding leaves of 0"},
-    {"normalize", "of one element: what rounding leaves of 0"},
-};
-
-#define N_COARSE (sizeof coarse / sizeof *coarse)
 static double coarse_worst[N_COARSE];
 
-/* What is a difference of nearly equal numbers: an element is compared relative to the one it was computed from, whose
- * rounding is all that is left of it near 0, in PyTorch as here; whose tanh it is decides the last bit. */
-static const struct {
-    const char *op, *reason;
-} cancelling[] = {
-    {"tanhshrink", "self - tanh(self), near 0 the rounding of tanh"},
-};
-#define N_CANCELLING (sizeof cancelling / sizeof *cancelling)
+static bool has_vectors[1024]; /* by the operator's number */
 
-#define N_DIFFERENCES (sizeof differences / sizeof *differences)
+static int number_of(const char *name) {
+    for (int i = 0; i < ebb_op_count(); i++)
+        if (strcmp(ebb_op_get(i)->name, name) == 0) return i;
+    return 1023;
+}
 
 /* What was found of each difference. */
 static struct {
@@ -141,6 +36,9 @@ static struct {
     bool cancels, shapes, sign, order, unchecked, wanted;
     struct golden_sample sample;
     bool meant[N_DIFFERENCES]; /* the differences that are meant in it */
+    ebb_tensor *v, *w;         /* its first upstream gradients */
+    double *instead;           /* of the NaNs of that tensor */
+    const struct golden_tensor *instead_of;
     struct totals own, family, all;
 } now;
 
@@ -233,7 +131,8 @@ static double size_of(enum what what, double largest, double want) {
     if (what == SINGLE) return s->atol / s->rtol + fabs(want);
     if (what == SINGLE_GRADIENT) return s->atol / s->rtol + largest;
     double size = s->each ? fabs(want) : largest;
-    return what == FORWARD && s->each ? fmax(size, 1e-12) : fmax(size, what == SECOND ? 1e-2 : 1e-3);
+    return what == FORWARD && s->each ? fmax(size, 1e-12)
+                                      : fmax(size, what == SECOND || what == UPSTREAM ? 1e-2 : 1e-3);
 }
 
 /* The size of the element that this one of the first output was computed from, where what is left of it is rounding. */
@@ -243,6 +142,52 @@ static double origin(enum what what, const struct golden_tensor *want, int64_t i
     ebb_tensor *flat = ebb_reshape(ebb_detach(x), EBB_DIMS(-1));
     double size = fabs(ebb_item(ebb_select(flat, 0, i)));
     return isfinite(size) ? size : 0;
+}
+
+/* A tensor as large as it was broadcast, summed back to a shape, or broadcast to it. */
+static ebb_tensor *sum_to(ebb_tensor *t, ebb_dims shape) {
+    while (ebb_tensor_ndim(t) > shape.n) t = ebb_sum(t, .dim = EBB_DIMS(0));
+    for (int d = 0; d < ebb_tensor_ndim(t); d++) {
+        int at = shape.n - ebb_tensor_ndim(t) + d;
+        if (shape.d[at] == 1) t = ebb_sum(t, .dim = EBB_DIMS(d), .keepdim = true);
+    }
+    return ebb_expand(t, shape);
+}
+
+/* The argument of a name, or one that is absent. */
+static ebb_arg argument(const char *name) {
+    const struct golden_sample *s = &now.sample;
+    for (int i = 0; i < s->n_args; i++)
+        if (strcmp(s->arg[i].name, name) == 0) return s->arg[i];
+    return ebb__arg_none(name, NULL);
+}
+
+/* What stands in place of PyTorch's NaNs, of all elements; NULL and an error when that cannot be said. */
+static const double *instead_of_nan(enum what what, const struct golden_tensor *want) {
+    const char *number = "0.0";
+    size_t n = 1;
+    if (now.instead_of == want) return now.instead;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(numbers[i].op, now.op) == 0 && numbers[i].what == what) number = numbers[i].number;
+    for (int i = 0; i < want->shape.n; i++) n *= (size_t)want->shape.d[i];
+    free(now.instead);
+    now.instead_of = want;
+    now.instead = malloc(n * sizeof *now.instead);
+    EBB_NO_GRAD {
+        ebb_tensor *t =
+            ebb_eval(number, EBB_ARGS(argument("self"), argument("other"), EBB_ARG("v", now.v), EBB_ARG("w", now.w)));
+        if (now.instead && ebb_tensor_read(sum_to(t, want->shape), EBB_F64, now.instead)) {
+            free(now.instead);
+            now.instead = NULL;
+        }
+    }
+    return now.instead;
+}
+
+/* Whether a number is the one that is meant in place of PyTorch's NaN. */
+static bool is_instead(enum what what, const struct golden_tensor *want, int64_t i, double got) {
+    const double *number = meant(what, FOR_NAN) && isfinite(got) ? instead_of_nan(what, want) : NULL;
+    return number && fabs(got - number[i]) <= 1e-12 * fabs(number[i]) && excused(what, FOR_NAN, 0);
 }
 
 /* The largest difference; infinite where only one is NaN or infinite. */
@@ -256,7 +201,7 @@ static double apart(enum what what, const double *got, const struct golden_tenso
         double x = element(want->data, want->dtype, i);
         if (got[i] == x || (isnan(got[i]) && isnan(x))) continue;
         double d = fabs(got[i] - x) / fmax(size_of(what, largest, x), origin(what, want, i));
-        if (isnan(x) && isfinite(got[i]) && excused(what, FOR_NAN, 0)) continue;
+        if (isnan(x) && is_instead(what, want, i, got[i])) continue;
         if (!isfinite(got[i]) || !isfinite(x)) d = (double)INFINITY;
         if (d > worst) {
             worst = d;
@@ -314,7 +259,7 @@ static int by_value(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-/* False when nothing that follows can be compared, which is not meant to be. */
+/* False when nothing that follows can be compared. */
 static bool compare(enum what what, const char *name, int index, const ebb_tensor *got,
                     const struct golden_tensor *want) {
     ebb_dtype dtype = want->data ? want->dtype : ebb_tensor_dtype(got);
@@ -325,15 +270,16 @@ static bool compare(enum what what, const char *name, int index, const ebb_tenso
         return true;
     }
     ebb_dims shape = ebb_tensor_shape(got);
-    if (ebb_tensor_dtype(got) != want->dtype || !ebb__dims_equal(&shape, &want->shape)) {
+    int64_t n = ebb_tensor_numel(got), n_want = 1;
+    for (int i = 0; i < want->shape.n; i++) n_want *= want->shape.d[i];
+    bool same = ebb_tensor_dtype(got) == want->dtype;
+    if (!same || (!ebb__dims_equal(&shape, &want->shape) && !(n == n_want && excused(what, SHAPE, 0)))) {
         char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-        if (excused(what, SHAPE, 0)) return false;
         complain("%s %d is %s%s, not %s%s", name, index, ebb_dtype_name(ebb_tensor_dtype(got)),
                  ebb__shape_text(a, shape.n, shape.d), ebb_dtype_name(want->dtype),
                  ebb__shape_text(b, want->shape.n, want->shape.d));
         return false;
     }
-    int64_t n = ebb_tensor_numel(got);
     double *values = malloc(((size_t)n + 1) * sizeof *values);
     if (values && !ebb_tensor_read(got, EBB_F64, values)) {
         if (now.order) qsort(values, (size_t)n, sizeof *values, by_value);
@@ -346,8 +292,6 @@ static bool compare(enum what what, const char *name, int index, const ebb_tenso
 
 /* ---- one sample ---- */
 
-static const char *const second_names[] = {"second gradient of input", "second gradient of upstream"};
-
 static void replay_second(ebb_tensor **dx, ebb_tensor **v) {
     const struct golden_sample *s = &now.sample;
     ebb_tensor *y[GOLDEN_MAX], *w[GOLDEN_MAX], *x[2 * GOLDEN_MAX], *dd[2 * GOLDEN_MAX] = {NULL};
@@ -357,6 +301,7 @@ static void replay_second(ebb_tensor **dx, ebb_tensor **v) {
             y[n] = dx[i];
             w[n++] = golden_build(&s->w.t[i], false);
         }
+    now.w = n ? w[0] : NULL;
     for (int i = 0; i < inputs; i++) x[i] = i < s->n_leaves ? s->leaf[i] : v[i - s->n_leaves];
     if (n && ebb_grad(((ebb_list){n, y}), ((ebb_list){inputs, x}), dd, .grad_outputs = {n, w}, .allow_unused = true)) {
         complain("the second backward pass fails");
@@ -364,7 +309,8 @@ static void replay_second(ebb_tensor **dx, ebb_tensor **v) {
     }
     for (int i = 0; i < inputs; i++) {
         int k = i < s->n_leaves ? i : i - s->n_leaves;
-        (void)compare(SECOND, second_names[i >= s->n_leaves], k, dd[i], i < s->n_leaves ? &s->ddx.t[k] : &s->ddv.t[k]);
+        if (i < s->n_leaves) (void)compare(SECOND, "second gradient of input", k, dd[i], &s->ddx.t[k]);
+        else (void)compare(UPSTREAM, "second gradient of upstream", k, dd[i], &s->ddv.t[k]);
     }
 }
 
@@ -377,10 +323,11 @@ static void replay_gradients(ebb_tensor *const *out) {
         v[upstream] = golden_build(&s->v.t[upstream], s->w.n > 0);
         if (ebb_tensor_requires_grad(out[i])) {
             y[n] = out[i];
-            g[n++] = v[upstream];
+            g[n++] = ebb_reshape(v[upstream], ebb_tensor_shape(out[i])); /* which may be another one: SHAPE */
         }
         upstream++;
     }
+    now.v = upstream ? v[0] : NULL;
     if (n && ebb_grad(((ebb_list){n, y}), ((ebb_list){s->n_leaves, s->leaf}), dx, .grad_outputs = {n, g},
                       .create_graph = s->w.n > 0, .allow_unused = true)) {
         complain("the backward pass fails");
@@ -402,6 +349,8 @@ static ebb_tensor *prepare(const char *how, ebb_tensor *t) {
 
 static void replay_sample(void) {
     struct golden_sample *s = &now.sample;
+    now.v = now.w = NULL;
+    now.instead_of = NULL;
     if (s->prepare) s->arg[s->prepared].value.tensor = prepare(s->prepare, s->arg[s->prepared].value.tensor);
     ebb_list out = {0, NULL};
     ebb_tensor *self = s->n_args && s->arg[0].kind == EBB_VALUE_TENSOR ? s->arg[0].value.tensor : NULL;
@@ -450,7 +399,7 @@ static void add(struct totals *to, const struct totals *from) {
 
 static void report(const char *name, const struct totals *t) {
     print_message("%-32s %6d samples  forward %8.1e  gradient %8.1e  second %8.1e  float32 %8.1e  %s\n", name,
-                  t->samples, t->worst[FORWARD], t->worst[GRADIENT], t->worst[SECOND],
+                  t->samples, t->worst[FORWARD], t->worst[GRADIENT], fmax(t->worst[SECOND], t->worst[UPSTREAM]),
                   fmax(t->worst[SINGLE], t->worst[SINGLE_GRADIENT]), t->failures ? "FAIL" : "pass");
 }
 
@@ -467,6 +416,7 @@ static void end_operator(void) {
     if (now.op[0] && now.wanted) {
         check_kinds();
         now.own.operators = 1;
+        has_vectors[number_of(now.op)] = true;
         now.own.failed_operators = now.own.failures > 0;
         report(now.op, &now.own);
         add(&now.family, &now.own);
@@ -495,11 +445,11 @@ static void replay(const char *family) {
     const char *folder = getenv("EBB_GOLDEN");
     (void)snprintf(path, sizeof path, "%s/%s.gz", folder ? folder : "tests/golden", family);
     if (golden_open(&f, path)) {
-        bool without = ebb_error_status() == EBB_ERR_UNSUPPORTED;
-        if (without) print_message("%s: skipped, this build is without zlib\n", family);
+        bool no_zlib = ebb_error_status() == EBB_ERR_UNSUPPORTED;
+        if (no_zlib) print_message("%s: skipped, this build is without zlib\n", family);
         golden_close(&f);
-        if (without) ebb_clear_error();
-        if (without) skip();
+        if (no_zlib) ebb_clear_error();
+        if (no_zlib) skip();
         CHECK_OK();
         return;
     }
@@ -545,6 +495,20 @@ FAMILY(loss)
 FAMILY(creation)
 FAMILY(parts)
 
+/* Every operator has vectors, or a reason why not. */
+static void check_none_is_missing(void) {
+    for (int i = 0; i < ebb_op_count(); i++) {
+        const struct ebb_op *op = ebb_op_get(i);
+        bool has = has_vectors[i] || (op->overload && has_vectors[number_of(op->overload)]), excuse = false;
+        for (size_t k = 0; k < N_WITHOUT; k++) {
+            if (strcmp(without[k].op, op->name) != 0) continue;
+            print_message("without vectors: %s: %s\n", op->name, without[k].reason);
+            excuse = true;
+        }
+        if (has == excuse) fail_msg("%s has %s", op->name, has ? "vectors, and an excuse" : "no vectors");
+    }
+}
+
 EBB_TEST(together) {
     const struct totals *t = &now.all;
     print_message(
@@ -552,6 +516,8 @@ EBB_TEST(together) {
         "PyTorch does, %d results deliberately different: %d failures in %d operators\n",
         t->operators, t->samples, t->strided, t->empty, t->scalar, t->refusals, t->different, t->failures,
         t->failed_operators);
+    print_message("errors are relative to the largest element of their tensor, or to 0.001 where that is more (second "
+                  "derivatives: 0.01); of special values, and of float32 forward, to each element\n");
     for (size_t i = 0; i < N_CANCELLING && !getenv("EBB_OP"); i++)
         print_message("relative to the input: %s: %s\n", cancelling[i].op, cancelling[i].reason);
     int stale = 0;
@@ -574,6 +540,7 @@ EBB_TEST(together) {
         stale += all && !found[i].seen;
     }
     CHECK(stale == 0);
+    if (all) check_none_is_missing();
 }
 
 EBB_TEST_MAIN

@@ -4,6 +4,7 @@
 #include "tests/layouts.h"
 #include "record/call.h"
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <time.h>
 
 #define MAX_IN 16
@@ -61,12 +62,13 @@ struct results {
 static uint32_t differentiable(const struct ebb_sample *s) {
     uint32_t set = 0;
     bool formulas = s->op->vjp != NULL;
+    const struct ebb_op_texts written = ebb_op_text(s->op);
     if (s->op->no_derivative || (!s->op->vjp && !s->op->compose && !s->op->compose_list)) return 0;
-    for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || s->op->formula[i];
+    for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || written.formula[i];
     for (int64_t i = 0; i < s->n_in; i++) {
         bool floating =
             s->in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(s->in[i])) && !ebb_tensor_is_number(s->in[i]);
-        bool formula = !formulas || s->op->formula[ebb__op_input(s->op, s->n_in, i)];
+        bool formula = !formulas || written.formula[ebb__op_input(s->op, s->n_in, i)];
         if (floating && formula) set |= 1u << i;
     }
     return set;
@@ -512,22 +514,24 @@ static void check_text(void) {
 
 /* What is written about the operator. */
 static void check_definition(const struct ebb_op *op) {
+    const struct ebb_op_texts written = ebb_op_text(op);
     int n = 0, zero_d = 0, empty = 0;
-    for (; op->samples && op->samples[n]; n++) {
-        zero_d += strstr(op->samples[n], "()") != NULL;
-        empty += strstr(op->samples[n], "(0") || strstr(op->samples[n], ",0");
+    for (; written.samples && written.samples[n]; n++) {
+        zero_d += strstr(written.samples[n], "()") != NULL;
+        empty += strstr(written.samples[n], "(0") || strstr(written.samples[n], ",0");
     }
     now.text = "";
     now.dtype = EBB_DTYPE_NONE;
     if (ebb_op_find(op->name) != op) complain("definition", "is not found by its name");
-    if (!op->signature || !op->doc || !op->torch) complain("definition", "signature, doc or torch is missing");
+    if (!written.signature || !written.doc || !written.torch)
+        complain("definition", "signature, doc or torch is missing");
     if (n < 3) complain("definition", "%d samples, fewer than 3", n);
     if (op->loops && (!zero_d || !empty)) complain("definition", "no sample with a 0-d, or none with an empty tensor");
     if (!op->vjp && !op->compose && !op->compose_list && !op->no_derivative)
         complain("definition", "no derivative, and not said why");
-    if (op->vjp && (!op->node || !op->formula[0])) complain("definition", "node or formula is missing");
+    if (op->vjp && (!op->node || !written.formula[0])) complain("definition", "node or formula is missing");
     for (int i = 0; i < op->n_in; i++)
-        if (op->saves[i] && !op->formula[i]) complain("definition", "input %d saves, and has no formula", i);
+        if (op->saves[i] && !written.formula[i]) complain("definition", "input %d saves, and has no formula", i);
 }
 
 static void check_operator(const struct ebb_op *op) {
@@ -539,8 +543,8 @@ static void check_operator(const struct ebb_op *op) {
     (void)timespec_get(&a, TIME_UTC);
     check_definition(op);
     int n = 0;
-    for (; op->samples && op->samples[n]; n++) {
-        now.text = op->samples[n];
+    for (const char *const *samples = ebb_op_text(op).samples; samples && samples[n]; n++) {
+        now.text = samples[n];
         check_text();
     }
     (void)timespec_get(&b, TIME_UTC);

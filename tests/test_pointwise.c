@@ -2,6 +2,7 @@
  * copies, and messages. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <math.h>
 
 #define F64(shape, ...) ebb_from_data((const double[]){__VA_ARGS__}, EBB_F64, shape)
@@ -412,7 +413,7 @@ EBB_TEST(clone_contiguous_and_to) {
     CHECK_VALUES(gx, 0, 1, 1);
     CHECK_VALUES(grad_of(copy, x, false), 0, 1, 1);
     ebb_to(x, EBB_DTYPE_NONE);
-    CHECK_ERROR(EBB_ERR_DTYPE, "to_copy: expected a dtype, got 0");
+    CHECK_ERROR(EBB_ERR_DTYPE, "to: expected a dtype, got 0");
 }
 
 EBB_TEST(copy_fill_and_zero_in_place) {
@@ -535,7 +536,8 @@ EBB_TEST(the_table_is_complete_and_in_order) {
         const struct ebb_op *op = ebb_op_get(i);
         CHECK(ebb_op_find(op->name) == op);
         CHECK(i == 0 || strcmp(ebb_op_get(i - 1)->name, op->name) < 0);
-        CHECK(op->doc && op->torch && op->signature && op->samples);
+        const struct ebb_op_texts written = ebb_op_text(op);
+        CHECK(written.doc && written.torch && written.signature && written.samples);
         CHECK(op->compose || op->compose_list || op->no_derivative || (op->vjp && op->node));
     }
     CHECK(ebb_op_find("no such operator") == NULL && ebb_op_get(-1) == NULL && ebb_op_get(ebb_op_count()) == NULL);

@@ -55,7 +55,7 @@ static bool check_sample(const struct ebb_op *op, const char *text) {
             for (int64_t i = 0; i < sample.n_in; i++) {
                 ebb_tensor *t = sample.in[i];
                 int64_t entry;
-                if (!op->formula[ebb__formula_declared(op, sample.n_in, i, &entry)]) continue;
+                if (!ebb_op_text(op).formula[ebb__formula_declared(op, sample.n_in, i, &entry)]) continue;
                 if (!t || ebb_tensor_is_number(t) || !ebb_dtype_is_floating(ebb_tensor_dtype(t))) continue;
                 (void)ebb_name(ebb_requires_grad_(t, true), names[i % 8]);
             }
@@ -81,7 +81,8 @@ EBB_TEST(reports_in_chinese_have_no_english) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
         if (op->no_derivative && !op->vjp) continue;
-        for (int s = 0; op->samples && op->samples[s] && s < 3; s++) wrong += !check_sample(op, op->samples[s]);
+        const char *const *samples = ebb_op_text(op).samples;
+        for (int s = 0; samples && samples[s] && s < 3; s++) wrong += !check_sample(op, samples[s]);
     }
     print_message("%d reports\n", reports);
     CHECK(wrong == 0);
@@ -94,7 +95,7 @@ EBB_TEST(every_formula_of_words_has_its_chinese) {
     for (int i = 0; i < ebb_op_count(); i++)
         for (int k = 0; k < EBB_OP_MAX_IN; k++) {
             char words[512];
-            const char *formula = ebb_op_get(i)->formula[k];
+            const char *formula = ebb_op_text(ebb_op_get(i)).formula[k];
             if (!formula || (formula[0] != '\'' && formula[0] != '"')) continue;
             (void)snprintf(words, sizeof words, "%.*s", (int)strlen(formula) - 2, formula + 1);
             if (!ebb__formula_words_known(words)) print_error("%s: %s\n", ebb_op_get(i)->name, words);

@@ -11,6 +11,18 @@
 extern "C" {
 #endif
 
+/* What is written about an operator, for people and for tests: fields of its definition (opdef.h). */
+struct ebb_op_texts {
+    const char *signature, *doc, *torch, *parts;
+    const char *formula[EBB_OP_MAX_IN]; /* NULL where an input has none */
+    const char *const *samples;         /* NULL after the last, or NULL */
+};
+
+/* Of a built-in operator, of which the library ebb has none of it, or of a user's own, as it is defined.
+ *     printf("%s\n", ebb_op_text(ebb_op_find("softmax")).doc);
+ * What is not written is NULL; all is, for NULL. Not in PyTorch. */
+EBB_API struct ebb_op_texts ebb_op_text(const struct ebb_op *op);
+
 enum ebb_explain_format {
     EBB_EXPLAIN_TEXT = 0,
     EBB_EXPLAIN_MARKDOWN,

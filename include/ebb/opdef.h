@@ -137,6 +137,17 @@ struct ebb_op_input {
 };
 #define EBB_INPUTS(...) ((const struct ebb_op_input[]){__VA_ARGS__}) /* in C; elsewhere an array of one's own */
 
+struct ebb_op_output {
+    const char *name; /* NULL: none */
+    /* Optional: the bool attribute by which a call by name asks for it, "return_indices"; without it, such a call
+     * leaves it out. "" of one that is for the rule, and never given by name. NULL: it is always given. */
+    const char *asked;
+};
+#define EBB_OUTPUTS(...) ((const struct ebb_op_output[]){__VA_ARGS__})
+
+/* A gradient's formula for each input, in order; NULL, or nothing after the last, where there is none. */
+#define EBB_FORMULAS(...) ((const char *const[EBB_OP_MAX_IN]){__VA_ARGS__})
+
 enum ebb_attr_kind {
     EBB_ATTR_BOOL,    /* bool */
     EBB_ATTR_INT,     /* int64_t */
@@ -157,8 +168,8 @@ enum ebb_attr_kind {
 struct ebb_attr {
     const char *name;
     enum ebb_attr_kind kind;
-    uint16_t offset; /* in the operator's attribute struct */
-    bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
+    uint16_t offset;      /* in the operator's attribute struct */
+    bool required;        /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;   /* of an enum; "none" of a shape whose entries may be none by name, which is -1 */
     ebb_setting fallback; /* of a setting that is not given */
     /* What it is when it is not given, as a person reads it: "all", "0.01". Of a required one: what calls by name take,
@@ -346,7 +357,9 @@ typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const
 /* The definition. Name, inputs, attributes and outputs of a built-in operator come from EBB_SIGNATURE
  * (src/ops/signatures.h). */
 struct ebb_op {
-    const char *name;      /* PyTorch's */
+    const char *name; /* PyTorch's */
+    /* What is written about it. Of built-in operators the library ebb-explain has signature, doc, torch, formula, parts
+     * and samples, ebb_op_text(op), and here they are NULL. */
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
     const char *doc;       /* what it computes, with the formula, in a few sentences */
     const char *torch;     /* its counterpart, "torch.sum" */
@@ -362,13 +375,10 @@ struct ebb_op {
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
     const struct ebb_op_input *in; /* [n_in] EBB_INPUTS({"self", EBB_INPUT_TENSOR}) */
     int n_in;
+    int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
+    const struct ebb_op_output *out; /* optional, [n_out] EBB_OUTPUTS({.name = "values"}, …); C returns the first */
     const char *const *also;         /* optional, [n_in]: another name for an input, as ebb_attr has */
     const char *const *otherwise;    /* optional, [n_in]: the number that calls by name take where it is left out */
-    const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
-    int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
-    /* Optional: the bool attribute by which a call by name asks for an output, "return_indices"; without it, it leaves
-     * that output out. "" of one that is for the rule, and never given by name. NULL: it is always given. */
-    const char *asked[EBB_OP_MAX_OUT];
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;
@@ -426,8 +436,8 @@ struct ebb_op {
     void (*keep_attrs)(void *attrs);
     void (*drop_attrs)(void *attrs);
     uint32_t saves[EBB_OP_MAX_IN];
-    /* the gradient of each input, in the names of the signature; g is the upstream gradient */
-    const char *formula[EBB_OP_MAX_IN];
+    /* The gradient of each input, in the names of the signature; g is the upstream gradient: EBB_FORMULAS("g * y"). */
+    const char *const *formula;
     /* What a composition without a rule is made of, in the names of the signature; its gradient is that of these parts.
      * Like a formula an expression (docs/expressions.md), or words: a string in quotes. */
     const char *parts;
@@ -436,6 +446,11 @@ struct ebb_op {
     const char *const *samples; /* NULL after the last: EBB_SAMPLES("(3,4)", "()") */
     double domain[2];           /* the samples' values lie between these; both 0: −2 to 2 */
 };
+
+/* The name of output k, from 0; NULL where it has none. */
+static inline const char *ebb_op_output_name(const struct ebb_op *op, int64_t k) {
+    return op->out && k >= 0 && k < (op->n_out ? op->n_out : 1) ? op->out[k].name : NULL;
+}
 
 /* ---- calling ---- */
 
@@ -505,7 +520,7 @@ struct ebb_sample {
 /* Make a sample's inputs and attributes: the dtype is for inputs that name none. The tensors belong to the sample,
  * until ebb_sample_release().
  *     struct ebb_sample s;
- *     if (ebb_sample_make(op, op->samples[0], EBB_F64, 1, &s)) return ebb_perror("sample");
+ *     if (ebb_sample_make(op, "(3,4) dim=1", EBB_F64, 1, &s)) return ebb_perror("sample");
  *     ebb_tensor *y = ebb_call_op1(op, s.in, s.n_in, s.attrs);
  *     ebb_sample_release(&s);
  * Errors: EBB_ERR_FORMAT for text that is not a sample of this operator, naming the word that is wrong; EBB_ERR_NAME

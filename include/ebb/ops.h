@@ -137,6 +137,28 @@ EBB_API ebb_tensor *ebb_gelu_(ebb_tensor *self, ebb_gelu_options options EBB_DEF
 #define ebb__gelu__(self, ...) ebb_gelu_(EBB_AT(self), (ebb_gelu_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_gelu_backward_options {
+    int approximate; /* none, tanh */
+    int ebb__at;
+} ebb_gelu_backward_options;
+
+/* The gradient of gelu: grad_output times its derivative at self.
+ *     gelu_backward(Tensor grad_output, Tensor self, enum(none|tanh) approximate=none) -> Tensor
+ * Gradient (GeluBackwardBackward0) of grad_output: t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); g * ((1 +
+ * erf(self / sqrt(2))) / 2 + self * exp(-self**2 / 2) / sqrt(2 * pi)) if approximate == 'none' else g * ((1 + t) / 2
+ * + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2)); of self: t = tanh(sqrt(2 / pi) * (self +
+ * 0.044715 * self**3)); d = sqrt(2 / pi) * (1 + 0.134145 * self**2); g * grad_output * (2 - self**2) * exp(-self**2
+ * / 2) / sqrt(2 * pi) if approximate == 'none' else g * grad_output * (1 - t**2) * (d + self * (sqrt(2 / pi) *
+ * 0.134145 * self - t * d**2)).
+ * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.gelu_backward */
+EBB_API ebb_tensor *ebb_gelu_backward(ebb_tensor *grad_output, ebb_tensor *self, ebb_gelu_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_gelu_backward(...) ((void)EBB_HERE, ebb_gelu_backward(__VA_ARGS__))
+#else
+#define ebb_gelu_backward(...) ebb__gelu_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gelu_backward_(grad_output, self, ...) ebb_gelu_backward(EBB_AT(grad_output), EBB_AT(self), (ebb_gelu_backward_options){__VA_ARGS__})
+#endif
+
 /* self * tanh(softplus(self)).
  *     mish(Tensor self) -> Tensor
  * Gradient (MishBackward0) of self: t = tanh(softplus(self)); g * (t + self * sigmoid(self) * (1 - t**2)).
@@ -636,10 +658,10 @@ typedef struct ebb_batch_norm_options {
  *     save_invstd[]
  * Gradient (NativeBatchNormBackward0) of input: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2,
  * input.ndim); r = reshape(save_invstd, s); n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g
- * * reshape(weight, s); r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r; of
- * running_mean: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r = reshape(save_invstd, s);
- * sum(g * (input - reshape(save_mean, s)) * r, d); of running_var: s = [1, -1] + [1] * (input.ndim - 2); d = [0] +
- * range(2, input.ndim); r = reshape(save_invstd, s); sum(g, d).
+ * * reshape(weight, s); r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r; of weight: s =
+ * [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r = reshape(save_invstd, s); sum(g * (input -
+ * reshape(save_mean, s)) * r, d); of bias: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r =
+ * reshape(save_invstd, s); sum(g, d).
  * Floating point only. torch.nn.functional.batch_norm */
 EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -665,8 +687,7 @@ typedef struct ebb_instance_norm_options {
  * parts.
  *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
  *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
- * Gradient of input: 'as that of batch_norm, for each batch'; of running_mean: 'sum(g * n)'; of running_var:
- * 'sum(g)'.
+ * Gradient of input: 'as that of batch_norm, for each batch'; of weight: 'sum(g * n)'; of bias: 'sum(g)'.
  * torch.nn.functional.instance_norm */
 EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -762,7 +783,7 @@ EBB_API ebb_tensor *ebb_hypot_(ebb_tensor *self, ebb_tensor *other);
 
 /* The size of self with the sign of other.
  *     copysign(Number self, Number other) -> Tensor
- * Gradient (CopysignBackward0) of self: g * sign(self) * sign(other); of other: 0.
+ * Gradient (CopysignBackward0) of self: g * where(isnan(self), nan, sign(self)) * sign(other); of other: 0.
  * Integers and bool become the default dtype. In place: ebb_copysign_. torch.copysign */
 EBB_API ebb_tensor *ebb_copysign(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_copysign_(ebb_tensor *self, ebb_tensor *other);
@@ -2915,10 +2936,10 @@ typedef struct ebb_lstm_recurrence_options {
  * cells all c, activations have the four gates behind their functions, which backward reads.
  *     lstm_recurrence(Tensor gates, Tensor cx, Tensor? hx, Tensor? w_hh) -> Tensor output, Tensor cells, Tensor
  *     activations
- * Gradient (ThnnFusedLstmCellBackward0) of gates: 'the last step first: di = dc * g * i * (1 - i), df = dc *
- * c_before * f * (1 - f), dg = dc * i * (1 - g**2), do = dh * tanh(c) * o * (1 - o)'; of cx: 'dc * f, dc = dc_after
- * * f_after + dh * o * (1 - tanh(c)**2)'; of hx: 'dh = g_output + d_after @ w_hh, d_after = (di, df, dg, do) of the
- * step after'; of w_hh: 'the sum of d^T @ h_before over all steps'.
+ * Gradient (ThnnFusedLstmCellBackward0) of gates: '(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 -
+ * z**2), dh * tanh(c) * o * (1 - o)) of each step, the last one first, for activations (i, f, z, o)'; of cx: 'dc * f
+ * of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)'; of hx: 'd_gates @ w_hh of the first step;
+ * dh of a step has the same of the step after'; of w_hh: 'the sum of d_gates^T @ h_before over all steps'.
  * Inputs are promoted to a common dtype. Floating point only. torch.lstm */
 EBB_API ebb_tensor *ebb_lstm_recurrence(ebb_tensor *gates, ebb_tensor *cx, ebb_lstm_recurrence_options options EBB_DEFAULT);
 #ifdef __cplusplus

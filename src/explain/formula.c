@@ -2,6 +2,7 @@
 #include "explain/formula.h"
 
 #include <ebb/autograd.h>
+#include <ebb/explain.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +130,7 @@ static void add_outputs(struct names *names, const struct ebb__formula_call *c) 
     add(names, tensor("g", c->grad[0]));
     add(names, tensor("y", c->out[0]));
     for (int64_t k = 0; k < c->n_out && k < EBB_OP_MAX_OUT; k++) {
-        const char *name = c->op->out[k];
+        const char *name = ebb_op_output_name(c->op, k);
         if (!name || !name[0]) continue;
         add(names, tensor(name, c->out[k]));
         add(names, tensor(ebb__arena_print(names->arena, "g_%s", name), c->grad[k]));
@@ -155,7 +156,7 @@ const char *ebb__formula_of(struct ebb__arena *a, const struct ebb__formula_call
     struct names names = {.arena = a};
     int64_t entry;
     int declared = ebb__formula_declared(call->op, call->n_in, k, &entry);
-    const char *formula = call->op->formula[declared];
+    const char *formula = ebb_op_text(call->op).formula[declared];
     if (!formula || !formula[0] || !add_call(&names, call)) return NULL;
     add_outputs(&names, call);
     if (is_list(call->op->in[declared].kind)) add(&names, ebb__arg_int("k", entry));

@@ -284,7 +284,7 @@ static bool add_operation(struct building *b, const ebb_node *node) {
         if (ebb_error() || !input(b, &made, i, given)) return false;
     }
     for (int64_t k = 0; k < made.n_out; k++) {
-        const char *role = made.op->n_out == EBB_OUT_LIST || k >= EBB_OP_MAX_OUT ? "" : made.op->out[k];
+        const char *role = ebb_op_output_name(made.op, k);
         made.out[k] = (struct ebb__report_output){
             .role = role ? role : "", .dtype = ebb_node_output_dtype(node, k), .shape = ebb_node_output_shape(node, k)};
         if (traced && k < traced->n_out && traced->value[k])

@@ -67,9 +67,9 @@ static void symbols_of(struct ebb__report *r, const struct ebb__report_step *ste
     add(s, "y", &n->out[0].name);
     add(s, "g", &step->symbol[0]);
     for (int64_t k = 0; k < n->n_out && k < EBB_OP_MAX_OUT; k++) {
-        add(s, n->op->out[k], &n->out[k].name);
-        if (n->op->out[k] && n->op->out[k][0])
-            add(s, ebb__arena_print(&r->arena, "g_%s", n->op->out[k]), &step->symbol[k]);
+        const char *output = ebb_op_output_name(n->op, k);
+        add(s, output, &n->out[k].name);
+        if (output && output[0]) add(s, ebb__arena_print(&r->arena, "g_%s", output), &step->symbol[k]);
     }
 }
 

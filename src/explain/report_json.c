@@ -1,6 +1,7 @@
 /* The report as JSON: everything that it holds, for pages and programs. docs/explain-json.md describes it. */
 #include "explain/json.h"
 #include "explain/report_view.h"
+#include <ebb/explain.h>
 #include <ebb/ops.h>
 
 #include <math.h>
@@ -161,7 +162,8 @@ static void write_node(const struct ebb__json_view *v, const struct ebb__report 
         ebb__json_text(j, "op", n->op->name);
         ebb__json_text(j, "node", ebb_node_name(n->node));
         write_part(v, n);
-        if (n->op->doc) ebb__json_text(j, "doc", n->op->doc);
+        const char *doc = ebb_op_text(n->op).doc;
+        if (doc) ebb__json_text(j, "doc", doc);
         if (n->op->family) ebb__json_text(j, "family", n->op->family);
         shown(j, "text", "text_latex", &n->text);
         ebb__json_text(j, "attributes", n->attributes);

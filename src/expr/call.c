@@ -1,6 +1,7 @@
 /* Calls: which argument is which of an operator's, by place in PyTorch's order or by name, and what it becomes there.
  * Of overloads the first that takes all arguments is called. */
 #include "expr/value.h"
+#include <ebb/explain.h>
 
 #include <string.h>
 
@@ -78,7 +79,8 @@ static void params_of(const struct ebb_op *op, struct params *p) {
         take_param(p, find_param(op, word, n));
         word += n;
     }
-    const char *signature = op->signature ? op->signature : "", *end = strstr(signature, "->");
+    const char *written = ebb_op_text(op).signature, *signature = written ? written : "",
+               *end = strstr(signature, "->");
     for (const char *at = signature; end && at < end;) {
         const char *name = at + strcspn(at, " ");
         name += strspn(name, " ");
@@ -442,17 +444,17 @@ static bool complete(const struct binding *b) {
 /* ---- the call ---- */
 
 static bool is_asked(const struct ebb_op *op, int output, ebb_args args) {
-    bool asked = !op->asked[output];
+    const char *by = op->out ? op->out[output].asked : NULL;
+    bool asked = !by;
     for (int64_t i = 0; !asked && i < args.n; i++)
-        asked = strcmp(args.arg[i].name, op->asked[output]) == 0 && args.arg[i].kind == EBB_VALUE_BOOL &&
-                args.arg[i].value.i;
+        asked = strcmp(args.arg[i].name, by) == 0 && args.arg[i].kind == EBB_VALUE_BOOL && args.arg[i].value.i;
     return asked;
 }
 
 int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_names[EBB_OP_MAX_OUT]) {
     int n = 0;
     for (int k = 0; k < op->n_out && op->n_out > 1; k++)
-        if (is_asked(op, k, args)) ret_names[n++] = op->out[k];
+        if (is_asked(op, k, args)) ret_names[n++] = ebb_op_output_name(op, k);
     return n;
 }
 

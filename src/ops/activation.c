@@ -215,7 +215,7 @@ static void glu_vjp(struct ebb_vjp_call *v) {
 /* ---- the definitions ---- */
 
 #define ACTIVATION_OF(accepted, op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch.nn.functional." #op, \
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = EBB_TEXT("torch.nn.functional." #op), \
                                        .promote = EBB_PROMOTE_COMMON, .dtypes = accepted, __VA_ARGS__};
 #define ACTIVATION(op, text, ...) ACTIVATION_OF(EBB_FLOATING, op, text, __VA_ARGS__)
 #define LOOP(op) .loops = ebb__loops_##op, .vjp = op##_vjp, .saves = {EBB_IN(0)}, .inplace = true
@@ -225,110 +225,116 @@ static void glu_vjp(struct ebb_vjp_call *v) {
 #define WIDE .domain = {-5, 5} /* beyond the bounds */
 
 ACTIVATION(leaky_relu, "Tensor self, float? negative_slope=0.01 -> Tensor", LOOP(leaky_relu),
-           .node = "LeakyReluBackward0", .doc = "self above 0, else negative_slope * self.",
-           .formula = {"where(self > 0, g, g * negative_slope)"},
+           .node = "LeakyReluBackward0", .doc = EBB_TEXT("self above 0, else negative_slope * self."),
+           .formula = EBB_FORMULAS("where(self > 0, g, g * negative_slope)"),
            .samples = EBB_SAMPLES(SHAPES, "(3,4) negative_slope=0.2", "(4) negative_slope=0", "! i5(4)"))
 ACTIVATION(elu, "Tensor self, float? alpha=1 -> Tensor", LOOP(elu), .node = "EluBackward0",
-           .doc = "self above 0, else alpha * (exp(self) - 1).",
-           .formula = {"where(self > 0, g, g * alpha * exp(self))"},
+           .doc = EBB_TEXT("self above 0, else alpha * (exp(self) - 1)."),
+           .formula = EBB_FORMULAS("where(self > 0, g, g * alpha * exp(self))"),
            .samples = EBB_SAMPLES(SHAPES, "(3,4) alpha=0.5", "(4) alpha=0", "! i5(4)"))
 ACTIVATION(celu, "Tensor self, float? alpha=1 -> Tensor", LOOP(celu), .node = "CeluBackward0",
-           .doc = "self above 0, else alpha * (exp(self / alpha) - 1).",
-           .formula = {"where(self > 0, g, g * exp(self / alpha))"},
+           .doc = EBB_TEXT("self above 0, else alpha * (exp(self / alpha) - 1)."),
+           .formula = EBB_FORMULAS("where(self > 0, g, g * exp(self / alpha))"),
            .samples = EBB_SAMPLES(SHAPES, "(3,4) alpha=0.5", "! i5(4)"))
 ACTIVATION(selu, ONE, SAMPLES, .batch = ebb_batch_elementwise, .compose = selu_compose, .vjp = selu_vjp,
            .saves = {EBB_IN(0)}, .inplace = true, .node = "EluBackward0",
-           .doc = "scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.",
-           .formula = {"1.0507009873554805 * where(self > 0, g, g * 1.6732632423543772 * exp(self))"})
-ACTIVATION(silu, ONE, SAMPLES, LOOP(silu), .node = "SiluBackward0", .doc = "self * sigmoid(self), also called swish.",
-           .formula = {"s = sigmoid(self); g * s * (1 + self * (1 - s))"})
-ACTIVATION(
-    gelu, "Tensor self, enum(none|tanh) approximate=none -> Tensor", .loops = gelu_loops, .vjp = gelu_vjp,
-    .saves = {EBB_IN(0)}, .inplace = true, .node = "GeluBackward0",
-    .doc = "self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation "
-           "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2.",
-    .formula = {"t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); "
-                "g * ((1 + erf(self / sqrt(2))) / 2 + self * exp(-self**2 / 2) / sqrt(2 * pi)) if approximate == "
-                "'none' else g * ((1 + t) / 2 + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2))"},
-    .samples = EBB_SAMPLES(SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"))
+           .doc = EBB_TEXT("scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010."),
+           .formula = EBB_FORMULAS("1.0507009873554805 * where(self > 0, g, g * 1.6732632423543772 * exp(self))"))
+ACTIVATION(silu, ONE, SAMPLES, LOOP(silu), .node = "SiluBackward0",
+           .doc = EBB_TEXT("self * sigmoid(self), also called swish."),
+           .formula = EBB_FORMULAS("s = sigmoid(self); g * s * (1 + self * (1 - s))"))
+ACTIVATION(gelu, "Tensor self, enum(none|tanh) approximate=none -> Tensor", .loops = gelu_loops, .vjp = gelu_vjp,
+           .saves = {EBB_IN(0)}, .inplace = true, .node = "GeluBackward0",
+           .doc = EBB_TEXT(
+               "self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation "
+               "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2."),
+           .formula = EBB_FORMULAS(
+               "t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); "
+               "g * ((1 + erf(self / sqrt(2))) / 2 + self * exp(-self**2 / 2) / sqrt(2 * pi)) if approximate == "
+               "'none' else g * ((1 + t) / 2 + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2))"),
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"))
 #define DENSITY "exp(-self**2 / 2) / sqrt(2 * pi)"
 const struct ebb_op ebb_op_gelu_backward = {
     EBB_SIGNATURE(gelu_backward, "Tensor grad_output, Tensor self, enum(none|tanh) approximate=none -> Tensor"),
-    .torch = "torch.ops.aten.gelu_backward",
+    .torch = EBB_TEXT("torch.ops.aten.gelu_backward"),
     .node = "GeluBackwardBackward0",
-    .doc = "The gradient of gelu: grad_output times its derivative at self.",
+    .doc = EBB_TEXT("The gradient of gelu: grad_output times its derivative at self."),
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .loops = gelu_backward_loops,
     .vjp = gelu_backward_vjp,
     .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-    .formula = {"t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); "
-                "g * ((1 + erf(self / sqrt(2))) / 2 + self * " DENSITY ") if approximate == 'none' else "
-                "g * ((1 + t) / 2 + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2))",
-                "t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); d = sqrt(2 / pi) * (1 + 0.134145 * self**2); "
-                "g * grad_output * (2 - self**2) * " DENSITY " if approximate == 'none' else "
-                "g * grad_output * (1 - t**2) * (d + self * (sqrt(2 / pi) * 0.134145 * self - t * d**2))"},
+    .formula = EBB_FORMULAS(
+        "t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); "
+        "g * ((1 + erf(self / sqrt(2))) / 2 + self * " DENSITY ") if approximate == 'none' else "
+        "g * ((1 + t) / 2 + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2))",
+        "t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); d = sqrt(2 / pi) * (1 + 0.134145 * self**2); "
+        "g * grad_output * (2 - self**2) * " DENSITY " if approximate == 'none' else "
+        "g * grad_output * (1 - t**2) * (d + self * (sqrt(2 / pi) * 0.134145 * self - t * d**2))"),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "() ()", "(0,3) (0,3)", "(3,4) (3,4) approximate=tanh",
                            "() () approximate=tanh", "! (3) (4)", "! i5(3) i5(3)"),
 };
-ACTIVATION(mish, ONE, SAMPLES, LOOP(mish), .node = "MishBackward0", .doc = "self * tanh(softplus(self)).",
-           .formula = {"t = tanh(softplus(self)); g * (t + self * sigmoid(self) * (1 - t**2))"})
+ACTIVATION(mish, ONE, SAMPLES, LOOP(mish), .node = "MishBackward0", .doc = EBB_TEXT("self * tanh(softplus(self))."),
+           .formula = EBB_FORMULAS("t = tanh(softplus(self)); g * (t + self * sigmoid(self) * (1 - t**2))"))
 ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor", LOOP(softplus),
            .node = "SoftplusBackward0",
-           .doc = "log(1 + exp(beta * self)) / beta; self itself where beta * self is above threshold.",
-           .formula = {"where(beta * self > threshold, g, g * sigmoid(beta * self))"},
+           .doc = EBB_TEXT("log(1 + exp(beta * self)) / beta; self itself where beta * self is above threshold."),
+           .formula = EBB_FORMULAS("where(beta * self > threshold, g, g * sigmoid(beta * self))"),
            .samples = EBB_SAMPLES(SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"))
 ACTIVATION(softsign, ONE, .samples = EBB_SAMPLES(SHAPES, "i5(4)"), .compose = softsign_compose,
-           .parts = "self / (1 + abs(self))", .doc = "self / (1 + |self|).")
+           .parts = EBB_TEXT("self / (1 + abs(self))"), .doc = EBB_TEXT("self / (1 + |self|)."))
 ACTIVATION_OF(EBB_NUMERIC, hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
-              .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
-              .formula = {"where(min_val < self < max_val, g, 0)"}, .check = check_hardtanh,
+              .node = "HardtanhBackward0", .doc = EBB_TEXT("self, but at least min_val and at most max_val."),
+              .formula = EBB_FORMULAS("where(min_val < self < max_val, g, 0)"), .check = check_hardtanh,
               .samples = EBB_SAMPLES(SHAPES, "(3,4) min_val=0 max_val=0.5", "i5(4) min_val=1 max_val=3", "! b(4)",
                                      "! (4) min_val=1 max_val=0"))
 ACTIVATION_OF(EBB_NUMERIC, relu6, ONE, WIDE, .samples = EBB_SAMPLES(SHAPES, "i5(4)", "! b(4)"),
               .batch = ebb_batch_elementwise, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)},
-              .inplace = true, .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).",
-              .formula = {"where(0 < self < 6, g, 0)"})
+              .inplace = true, .node = "HardtanhBackward0", .doc = EBB_TEXT("min(max(self, 0), 6)."),
+              .formula = EBB_FORMULAS("where(0 < self < 6, g, 0)"))
 ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
-           .doc = "self * relu6(self + 3) / 6.",
-           .formula = {"where(-3 < self < 3, g * (self / 3 + 0.5), where(self > 0, g, 0))"})
+           .doc = EBB_TEXT("self * relu6(self + 3) / 6."),
+           .formula = EBB_FORMULAS("where(-3 < self < 3, g * (self / 3 + 0.5), where(self > 0, g, 0))"))
 ACTIVATION(hardsigmoid, ONE, SAMPLES, WIDE, LOOP(hardsigmoid), .node = "HardsigmoidBackward0",
-           .doc = "relu6(self + 3) / 6.", .formula = {"where(-3 < self < 3, g / 6, 0)"})
+           .doc = EBB_TEXT("relu6(self + 3) / 6."), .formula = EBB_FORMULAS("where(-3 < self < 3, g / 6, 0)"))
 ACTIVATION(logsigmoid, ONE, SAMPLES, LOOP(logsigmoid), .node = "LogSigmoidBackward0",
-           .doc = "log(sigmoid(self)), without overflow.", .formula = {"g * sigmoid(-self)"})
+           .doc = EBB_TEXT("log(sigmoid(self)), without overflow."), .formula = EBB_FORMULAS("g * sigmoid(-self)"))
 ACTIVATION_OF(EBB_NUMERIC, threshold, "Tensor self, number threshold, number value -> Tensor", LOOP(threshold),
-              .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
-              .formula = {"where(self > threshold, g, 0)"},
+              .node = "ThresholdBackward0", .doc = EBB_TEXT("self above threshold, else value."),
+              .formula = EBB_FORMULAS("where(self > threshold, g, 0)"),
               .samples = EBB_SAMPLES("(3,4) threshold=0.1 value=20", "() threshold=0 value=-1",
                                      "(0,3) threshold=1 value=0", "i5(4) threshold=1 value=7",
                                      "uint8(4) threshold=1 value=-9", "! b(4) threshold=0 value=0"))
 ACTIVATION(hardshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(hardshrink), .node = "HardshrinkBackward0",
-           .doc = "self, but 0 where -lambd <= self <= lambd.", .formula = {"where(-lambd <= self <= lambd, 0, g)"},
+           .doc = EBB_TEXT("self, but 0 where -lambd <= self <= lambd."),
+           .formula = EBB_FORMULAS("where(-lambd <= self <= lambd, 0, g)"),
            .samples = EBB_SAMPLES(SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"))
 ACTIVATION(softshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(softshrink), .node = "SoftshrinkBackward0",
-           .doc = "self - lambd above lambd, self + lambd below -lambd, else 0.",
-           .formula = {"where(-lambd <= self <= lambd, 0, g)"},
+           .doc = EBB_TEXT("self - lambd above lambd, self + lambd below -lambd, else 0."),
+           .formula = EBB_FORMULAS("where(-lambd <= self <= lambd, 0, g)"),
            .samples = EBB_SAMPLES(SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)", "! (3) lambd=-1"),
            .check = check_softshrink)
 ACTIVATION(tanhshrink, ONE, .samples = EBB_SAMPLES(SHAPES, "i5(4)"), .compose = tanhshrink_compose,
-           .parts = "self - tanh(self)", .doc = "self - tanh(self). Recorded as its parts.")
+           .parts = EBB_TEXT("self - tanh(self)"), .doc = EBB_TEXT("self - tanh(self). Recorded as its parts."))
 ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__loops_prelu, .vjp = prelu_kernel_vjp,
            .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0)}, .node = "PreluKernelBackward0",
-           .doc = "self above 0, else weight * self, broadcast together.",
-           .formula = {"where(self > 0, g, g * weight)", "where(self > 0, 0, g * self)"},
+           .doc = EBB_TEXT("self above 0, else weight * self, broadcast together."),
+           .formula = EBB_FORMULAS("where(self > 0, g, g * weight)", "where(self > 0, 0, g * self)"),
            .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"))
 ACTIVATION(
     prelu, "Tensor self, Tensor weight -> Tensor", .autocast = EBB_AUTOCAST_LOW, .compose = prelu_compose,
-    .parts =
-        "prelu_kernel(self, weight if len(weight.view(-1)) == 1 else weight.view([1, -1] + [1, 1, 1, 1, 1, 1][:self.ndim - 2]))",
-    .doc = "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
-           "prelu_kernel.",
+    .parts = EBB_TEXT(
+        "prelu_kernel(self, weight if len(weight.view(-1)) == 1 else weight.view([1, -1] + [1, 1, 1, 1, 1, 1][:self.ndim - 2]))"),
+    .doc = EBB_TEXT(
+        "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
+        "prelu_kernel."),
     .samples = EBB_SAMPLES("(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"))
 ACTIVATION(
     glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .batch = ebb_batch_dims, .vjp = glu_vjp,
     .saves = {EBB_IN(0)}, .node = "GluBackward0",
-    .doc = "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "
-           "last.",
-    .formula =
-        {"d = dim[0] if dim else -1; a, b = chunk(self, 2, d); s = sigmoid(b); cat([g * s, g * a * s * (1 - s)], d)"},
+    .doc = EBB_TEXT(
+        "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "
+        "last."),
+    .formula = EBB_FORMULAS(
+        "d = dim[0] if dim else -1; a, b = chunk(self, 2, d); s = sigmoid(b); cat([g * s, g * a * s * (1 - s)], d)"),
     .samples = EBB_SAMPLES("(3,4)", "(4,3) dim=0", "(2,2,3) dim=-2", "(0,4)", "! (3,3)", "! ()", "! (2,2) dim=(0,1)"))

@@ -21,7 +21,7 @@ static void tanh_backward_vjp(struct ebb_vjp_call *v) {
 
 #define BACKWARD(op, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Tensor grad_output, Tensor output -> Tensor"), \
-                                       .torch = "torch.ops.aten." #op, \
+                                       .torch = EBB_TEXT("torch.ops.aten." #op), \
                                        .promote = EBB_PROMOTE_COMMON, \
                                        .dtypes = EBB_FLOATING, \
                                        .loops = ebb__loops_##op, \
@@ -30,13 +30,13 @@ static void tanh_backward_vjp(struct ebb_vjp_call *v) {
                                        __VA_ARGS__};
 
 BACKWARD(threshold_backward, .node = "ThresholdBackwardBackward0",
-         .doc = "The gradient of relu: grad_output where output, relu's result, is above 0 or NaN, else 0.",
-         .saves = {EBB_IN(1), 0}, .formula = {"where(output > 0, g, 0)", "0"})
+         .doc = EBB_TEXT("The gradient of relu: grad_output where output, relu's result, is above 0 or NaN, else 0."),
+         .saves = {EBB_IN(1), 0}, .formula = EBB_FORMULAS("where(output > 0, g, 0)", "0"))
 BACKWARD(sigmoid_backward, .node = "SigmoidBackwardBackward0",
-         .doc = "The gradient of sigmoid: grad_output * (1 - output) * output, with sigmoid's result.",
+         .doc = EBB_TEXT("The gradient of sigmoid: grad_output * (1 - output) * output, with sigmoid's result."),
          .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-         .formula = {"g * (1 - output) * output", "g * grad_output * (1 - 2 * output)"})
+         .formula = EBB_FORMULAS("g * (1 - output) * output", "g * grad_output * (1 - 2 * output)"))
 BACKWARD(tanh_backward, .node = "TanhBackwardBackward0",
-         .doc = "The gradient of tanh: grad_output * (1 - output * output), with tanh's result.",
+         .doc = EBB_TEXT("The gradient of tanh: grad_output * (1 - output * output), with tanh's result."),
          .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-         .formula = {"g * (1 - output * output)", "-2 * g * grad_output * output"})
+         .formula = EBB_FORMULAS("g * (1 - output * output)", "-2 * g * grad_output * output"))

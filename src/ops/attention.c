@@ -158,12 +158,12 @@ static void flash_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_flash_attention = {
     EBB_SIGNATURE(flash_attention,
                   "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, " HOW "Tensor output, Tensor logsumexp"),
-    .doc =
+    .doc = EBB_TEXT(
         "scaled_dot_product_attention in blocks, without the matrix of scores in memory, forward or backward (Dao et al. "
         "2022). query (..., L, E), key (..., S, E) and value (..., S, V) have the same leading dimensions; attn_mask is of "
         "their dtype, is added to the scores; only its own gradient needs their matrix. logsumexp (..., L) are the logarithms of the sums that "
-        "softmax divides by.",
-    .torch = "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu",
+        "softmax divides by."),
+    .torch = EBB_TEXT("torch.ops.aten._scaled_dot_product_flash_attention_for_cpu"),
     .node = "ScaledDotProductFlashAttentionForCpuBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -173,8 +173,8 @@ const struct ebb_op ebb_op_flash_attention = {
     .vjp = flash_vjp,
     .batch = flash_batch,
     .saves = {ALL, ALL, ALL, ALL},
-    .formula = {"'d @ key * scale, d = p * (g @ value^T - sum(g * output)), p = exp(scores - logsumexp)'",
-                "'d^T @ query * scale'", "'p^T @ g'", "'d, whole, and summed'"},
+    .formula = EBB_FORMULAS("'d @ key * scale, d = p * (g @ value^T - sum(g * output)), p = exp(scores - logsumexp)'",
+                            "'d^T @ query * scale'", "'p^T @ g'", "'d, whole, and summed'"),
     .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
                            "(2,2,3,2) (2,2,3,2) (2,2,3,2) (3,3) scale=0.3", "(2,2,3,2) (2,2,2,2) (2,2,2,2) (2,1,3,2)",
                            "(0,3,4) (0,3,4) (0,3,4)", "(40,3) (140,3) (140,2) (140)", "! (2,3,4) (2,5,3) (2,5,2)",
@@ -240,8 +240,8 @@ const struct ebb_op ebb_op_flash_attention_backward = {
         flash_attention_backward,
         "Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor logsumexp, Tensor? "
         "grad_logsumexp, Tensor? attn_mask, " HOW "Tensor grad_query, Tensor grad_key, Tensor grad_value"),
-    .doc = "The gradients of flash_attention's query, key and value, from its results and their gradients.",
-    .torch = "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward",
+    .doc = EBB_TEXT("The gradients of flash_attention's query, key and value, from its results and their gradients."),
+    .torch = EBB_TEXT("torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward"),
     .node = "ScaledDotProductFlashAttentionForCpuBackwardBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
@@ -252,8 +252,8 @@ const struct ebb_op ebb_op_flash_attention_backward = {
     .vjp = backward_vjp,
     .batch = backward_batch,
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
-    .formula = {"'that of the same in matrix products'", "'likewise'", "'likewise'", "'likewise'", "'likewise'",
-                "'likewise'", "'likewise'", "'likewise'"},
+    .formula = EBB_FORMULAS("'that of the same in matrix products'", "'likewise'", "'likewise'", "'likewise'",
+                            "'likewise'", "'likewise'", "'likewise'", "'likewise'"),
     .samples = EBB_SAMPLES(
         "(2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,3)", "(3,2) (3,2) (3,2) (3,2) (3,2) (3) (3) is_causal=true",
         "(3,2) (3,2) (3,2) (3,2) (3,2) (3) none (3,3) scale=0.3", "! (2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,2)",
@@ -340,17 +340,18 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
         scaled_dot_product_attention,
         "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? "
         "scale=none, bool enable_gqa=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "softmax(query @ key^T * scale + mask) @ value for query (..., L, E), key (..., S, E) and value (..., S, V), whose "
         "leading dimensions broadcast; scale is 1 / sqrt(E) when it is not given (Vaswani et al. 2017). attn_mask "
         "broadcasts to (..., L, S): a bool one says which keys a query sees, another is added to the scores; with "
         "is_causal query i sees the keys up to i. A query that sees none gives 0. dropout_p drops weights. With enable_gqa "
         "several heads of query share one of key and value. Recorded as flash_attention, and with dropout as its "
-        "parts.",
-    .torch = "torch.nn.functional.scaled_dot_product_attention",
+        "parts."),
+    .torch = EBB_TEXT("torch.nn.functional.scaled_dot_product_attention"),
     .autocast = EBB_AUTOCAST_LOW,
     .compose = attention_compose,
-    .parts = "'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'",
+    .parts =
+        EBB_TEXT("'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'"),
     .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
                            "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3", "(3,4) (3,4) (3,4) (3,3) is_causal=true",
                            "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "(2,2,3,2) (1,2,2,2) (2,1,2,2)",

@@ -144,9 +144,9 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, " \
                              "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor"), \
-        .doc = AVERAGE_DOC(image) "divisor_override is what sums are divided by.", \
+        .doc = EBB_TEXT(AVERAGE_DOC(image) "divisor_override is what sums are divided by."), \
         .batch = ebb_batch_fold, \
-        .torch = "torch.nn.functional." #name_, \
+        .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .node = node_, \
         .autocast = EBB_AUTOCAST_##autocast_, \
         .dtypes = EBB_NUMERIC, \
@@ -154,7 +154,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
         .infer = name_##_infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
-        .formula = {#name_ "_backward(g, input.shape, " AVERAGE_WINDOW ")"}, \
+        .formula = EBB_FORMULAS(#name_ "_backward(g, input.shape, " AVERAGE_WINDOW ")"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", NONE, "(2,3,4,5) kernel_size=2",
@@ -174,16 +174,16 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", F32, "(1,2,4,3,5) kernel_si
         EBB_SIGNATURE(name_##_backward, \
                       "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, " \
                       "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor"), \
-        .doc = "The gradient of " #name_ " for an input of shape input_size.", \
+        .doc = EBB_TEXT("The gradient of " #name_ " for an input of shape input_size."), \
         .batch = ebb_batch_fold, \
-        .torch = "torch.ops.aten." #name_ "_backward", \
+        .torch = EBB_TEXT("torch.ops.aten." #name_ "_backward"), \
         .node = node_, \
         .dtypes = EBB_FLOATING, \
         .contiguous = true, \
         .infer = name_##_backward_infer, \
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
-        .formula = {#name_ "(g, " AVERAGE_WINDOW ")"}, \
+        .formula = EBB_FORMULAS(#name_ "(g, " AVERAGE_WINDOW ")"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE_BACKWARD(avg_pool2d, "AvgPool2DBackwardBackward0", "(2,3,2,2) input_size=(2,3,4,5) kernel_size=2",
@@ -196,13 +196,13 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
 #define ADAPTIVE(name_, image, node_, autocast_, ...) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape(none) output_size -> Tensor"), \
-        .doc = \
+        .doc = EBB_TEXT( \
             "Averages of input (N, C, " image "), or (C, " image \
             "), over windows such that the result has output_size: output i is the mean of the inputs from " \
             "floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and -1, or " \
-            "none by name, for the size of the input.", \
+            "none by name, for the size of the input."), \
         .batch = ebb_batch_fold, \
-        .torch = "torch.nn.functional." #name_, \
+        .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .node = node_, \
         .autocast = EBB_AUTOCAST_##autocast_, \
         .node_variant = name_##_variant, \
@@ -211,7 +211,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
         .infer = name_##_infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
-        .formula = {#name_ "_backward(g, input.shape, output_size)"}, \
+        .formula = EBB_FORMULAS(#name_ "_backward(g, input.shape, output_size)"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
@@ -231,25 +231,25 @@ static const char *adaptive_avg_pool3d_variant(const void *attrs, ebb_tensor *co
 }
 
 ADAPTIVE(adaptive_avg_pool2d, "H, W", "AdaptiveAvgPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
-         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(1,2,3,4) output_size=1", "(0,2,3,4) output_size=2",
-         "(1,0,3,4) output_size=2", "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2", "! (3,3) output_size=2",
-         "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
+         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(1,2,3,4) output_size=1",
+         "(0,2,3,4) output_size=2", "(1,0,3,4) output_size=2", "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2",
+         "! (3,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
 ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,none,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=-2")
 
 #define ADAPTIVE_BACKWARD(name_, node_, ...) \
     const struct ebb_op ebb_op_##name_##_backward = { \
         EBB_SIGNATURE(name_##_backward, "Tensor grad_output, shape input_size, shape output_size -> Tensor"), \
-        .doc = "The gradient of " #name_ " for an input of shape input_size.", \
+        .doc = EBB_TEXT("The gradient of " #name_ " for an input of shape input_size."), \
         .batch = ebb_batch_fold, \
-        .torch = "torch.ops.aten._" #name_ "_backward", \
+        .torch = EBB_TEXT("torch.ops.aten._" #name_ "_backward"), \
         .node = node_, \
         .dtypes = EBB_FLOATING, \
         .contiguous = true, \
         .infer = name_##_backward_infer, \
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
-        .formula = {#name_ "(g, output_size)"}, \
+        .formula = EBB_FORMULAS(#name_ "(g, output_size)"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE_BACKWARD(adaptive_avg_pool2d, "AdaptiveAvgPool2DBackwardBackward0",
@@ -262,11 +262,11 @@ ADAPTIVE_BACKWARD(adaptive_avg_pool3d, "AdaptiveAvgPool3DBackwardBackward0",
 const struct ebb_op ebb_op_avg_pool1d = {
     EBB_SIGNATURE(avg_pool1d, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, "
                               "bool ceil_mode=false, float? count_include_pad=1 -> Tensor"),
-    .doc = AVERAGE_DOC("L") "it is avg_pool2d of one row.",
-    .torch = "torch.nn.functional.avg_pool1d",
+    .doc = EBB_TEXT(AVERAGE_DOC("L") "it is avg_pool2d of one row."),
+    .torch = EBB_TEXT("torch.nn.functional.avg_pool1d"),
     .compose = avg_pool1d,
-    .parts =
-        "avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)",
+    .parts = EBB_TEXT(
+        "avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)"),
     .samples =
         EBB_SAMPLES("(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
                     "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
@@ -275,11 +275,11 @@ const struct ebb_op ebb_op_avg_pool1d = {
 
 const struct ebb_op ebb_op_adaptive_avg_pool1d = {
     EBB_SIGNATURE(adaptive_avg_pool1d, "Tensor input, shape(none) output_size -> Tensor"),
-    .doc = "Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: "
-           "adaptive_avg_pool2d of one row.",
-    .torch = "torch.nn.functional.adaptive_avg_pool1d",
+    .doc = EBB_TEXT("Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: "
+                    "adaptive_avg_pool2d of one row."),
+    .torch = EBB_TEXT("torch.nn.functional.adaptive_avg_pool1d"),
     .compose = adaptive_avg_pool1d,
-    .parts = "adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2)",
+    .parts = EBB_TEXT("adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2)"),
     .samples = EBB_SAMPLES("(2,3,5) output_size=3", "(3,5) output_size=1", "(2,0,5) output_size=3",
                            "! (2,3,5) output_size=(2,2)", "! (5) output_size=2"),
 };

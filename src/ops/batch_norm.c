@@ -139,12 +139,12 @@ const struct ebb_op ebb_op_batch_norm = {
     EBB_SIGNATURE(batch_norm,
                   INPUTS "bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor "
                          "save_mean[], Tensor save_invstd[]"),
-    .doc =
+    .doc = EBB_TEXT(
         "(input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel and "
         "rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the input "
         "over all but the channels, and the running ones, when they are given, become (1 - momentum) * running + momentum "
-        "* new in place, with the unbiased variance; else they are the running ones.",
-    .torch = "torch.nn.functional.batch_norm",
+        "* new in place, with the unbiased variance; else they are the running ones."),
+    .torch = EBB_TEXT("torch.nn.functional.batch_norm"),
     .node = "NativeBatchNormBackward0",
     .dtypes = EBB_FLOATING,
     .halves = true,
@@ -153,9 +153,10 @@ const struct ebb_op ebb_op_batch_norm = {
     .forward = batch_forward,
     .vjp = batch_vjp,
     .saves = {SAVES, [WEIGHT] = SAVES, [BIAS] = SAVES},
-    .formula = {AS_ROWS "n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g * reshape(weight, s); "
-                        "r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r",
-                [WEIGHT] = AS_ROWS "sum(g * (input - reshape(save_mean, s)) * r, d)", [BIAS] = AS_ROWS "sum(g, d)"},
+    .formula = EBB_FORMULAS(
+        AS_ROWS "n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g * reshape(weight, s); "
+                "r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r",
+        NULL, NULL, AS_ROWS "sum(g * (input - reshape(save_mean, s)) * r, d)", AS_ROWS "sum(g, d)"),
     .samples = EBB_SAMPLES(
         "(4,3) training=true", "(4,3) none none (3) (3) training=true", "(2,3,4) none none (3) (3) training=true",
         "(2,3,2,2) none none (3) none training=true eps=0.1", "(4,3) (3) (3) (3) (3) training=true momentum=0.5",
@@ -222,13 +223,13 @@ static ebb_tensor *instance_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_instance_norm = {
     EBB_SIGNATURE(instance_norm, INPUTS "bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they are "
         "the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as "
-        "its parts.",
-    .torch = "torch.nn.functional.instance_norm",
+        "its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.instance_norm"),
     .compose = instance_compose,
-    .formula = {"'as that of batch_norm, for each batch'", [WEIGHT] = "'sum(g * n)'", [BIAS] = "'sum(g)'"},
+    .formula = EBB_FORMULAS("'as that of batch_norm, for each batch'", NULL, NULL, "'sum(g * n)'", "'sum(g)'"),
     .samples = EBB_SAMPLES("(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
                            "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
                            "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"),

@@ -124,8 +124,9 @@ static void hypot_vjp(struct ebb_vjp_call *v) {
 }
 
 static void copysign_vjp(struct ebb_vjp_call *v) {
-    ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(ebb_sign(v->in[0]), ebb_copysign(1, v->in[1]))));
+    ebb_tensor *g = v->grad[0], *x = v->in[0];
+    ebb_tensor *sign = v->needs[0] ? ebb_where(ebb_isnan(x), (double)NAN, ebb_sign(x)) : NULL;
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(sign, ebb_copysign(1, v->in[1]))));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_zero(g));
 }
 
@@ -154,7 +155,7 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
 
 #define BINARY_OF(has_inplace, op, second, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number " #second " -> Tensor"), \
-                                       .torch = "torch." #op, \
+                                       .torch = EBB_TEXT("torch." #op), \
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
                                        .inplace = has_inplace, \
@@ -165,52 +166,55 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
 #define BINARY(op, second, ...) BINARY_OF(true, op, second, __VA_ARGS__)
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
-BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0", .doc = "self + other; of bools, or.",
-       .formula = {"g", "g"})
+BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0",
+       .doc = EBB_TEXT("self + other; of bools, or."), .formula = EBB_FORMULAS("g", "g"))
 BINARY(sub, other, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
-       .node_variant = sub_node, .doc = "self - other.", .formula = {"g", "-g"})
-BINARY(mul, other, .promote = EBB_PROMOTE_COMMON, .node = "MulBackward0", .doc = "self * other; of bools, and.",
-       .saves = {EBB_IN(1), EBB_IN(0)}, .formula = {"g * other", "g * self"})
+       .node_variant = sub_node, .doc = EBB_TEXT("self - other."), .formula = EBB_FORMULAS("g", "-g"))
+BINARY(mul, other, .promote = EBB_PROMOTE_COMMON, .node = "MulBackward0",
+       .doc = EBB_TEXT("self * other; of bools, and."), .saves = {EBB_IN(1), EBB_IN(0)},
+       .formula = EBB_FORMULAS("g * other", "g * self"))
 BINARY(div, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "DivBackward0",
-       .doc = "self / other, true division also of integers.", .saves = {EBB_IN(1), BOTH},
-       .formula = {"g / other", "-g * (self / other) / other"}, .domain = {0.2, 3})
+       .doc = EBB_TEXT("self / other, true division also of integers."), .saves = {EBB_IN(1), BOTH},
+       .formula = EBB_FORMULAS("g / other", "-g * (self / other) / other"), .domain = {0.2, 3})
 BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "PowBackward0",
        .node_variant = pow_node, .check = check_exponent,
-       .doc = "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1; a "
-              "negative number is an error.",
+       .doc = EBB_TEXT(
+           "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1; a "
+           "negative number is an error."),
        .saves = {BOTH, BOTH | EBB_OUT(0)},
-       .formula = {"where(exponent == 0, 0, g * exponent * self**(exponent - 1))",
-                   "where(self == 0 and exponent >= 0, 0, g * y * log(self))"},
+       .formula = EBB_FORMULAS("where(exponent == 0, 0, g * exponent * self**(exponent - 1))",
+                               "where(self == 0 and exponent >= 0, 0, g * y * log(self))"),
        .domain = {0.2, 3})
 BINARY_OF(false, maximum, other, .overload = "max", .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
-          .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-          .formula = {"where(self > other, g, where(self == other, g / 2, 0))",
-                      "where(other > self, g, where(self == other, g / 2, 0))"})
+          .doc = EBB_TEXT("The greater of self and other; NaN where either is NaN."), .saves = {BOTH, BOTH},
+          .formula = EBB_FORMULAS("where(self > other, g, where(self == other, g / 2, 0))",
+                                  "where(other > self, g, where(self == other, g / 2, 0))"))
 BINARY_OF(false, minimum, other, .overload = "min", .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
-          .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-          .formula = {"where(self < other, g, where(self == other, g / 2, 0))",
-                      "where(other < self, g, where(self == other, g / 2, 0))"})
+          .doc = EBB_TEXT("The smaller of self and other; NaN where either is NaN."), .saves = {BOTH, BOTH},
+          .formula = EBB_FORMULAS("where(self < other, g, where(self == other, g / 2, 0))",
+                                  "where(other < self, g, where(self == other, g / 2, 0))"))
 BINARY(atan2, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "Atan2Backward0",
-       .doc = "The angle of the point (other, self), from -pi to pi.", .saves = {BOTH, BOTH},
-       .formula = {"g * other / (self**2 + other**2)", "-g * self / (self**2 + other**2)"})
+       .doc = EBB_TEXT("The angle of the point (other, self), from -pi to pi."), .saves = {BOTH, BOTH},
+       .formula = EBB_FORMULAS("g * other / (self**2 + other**2)", "-g * self / (self**2 + other**2)"))
 BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "HypotBackward0",
-       .doc = "sqrt(self^2 + other^2), without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(1) | EBB_OUT(0)},
-       .formula = {"g * self / y", "g * other / y"}, .domain = {0.3, 3})
+       .doc = EBB_TEXT("sqrt(self^2 + other^2), without overflow."),
+       .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(1) | EBB_OUT(0)},
+       .formula = EBB_FORMULAS("g * self / y", "g * other / y"), .domain = {0.3, 3})
 BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "CopysignBackward0",
-       .node_variant = copysign_node, .doc = "The size of self with the sign of other.", .saves = {BOTH, 0},
-       .formula = {"g * sign(self) * sign(other)", "0"})
+       .node_variant = copysign_node, .doc = EBB_TEXT("The size of self with the sign of other."), .saves = {BOTH, 0},
+       .formula = EBB_FORMULAS("g * where(isnan(self), nan, sign(self)) * sign(other)", "0"))
 BINARY_OF(false, fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
-          .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-          .formula = {"where(self >= other, g, 0)", "where(other > self, g, 0)"})
+          .doc = EBB_TEXT("The greater of self and other; NaN only where both are."), .saves = {BOTH, BOTH},
+          .formula = EBB_FORMULAS("where(self >= other, g, 0)", "where(other > self, g, 0)"))
 BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
-          .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-          .formula = {"where(self <= other, g, 0)", "where(other < self, g, 0)"})
+          .doc = EBB_TEXT("The smaller of self and other; NaN only where both are."), .saves = {BOTH, BOTH},
+          .formula = EBB_FORMULAS("where(self <= other, g, 0)", "where(other < self, g, 0)"))
 
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Number self, Number other, number alpha -> Tensor"), \
-        .torch = "torch." of "(alpha=)", \
+        .torch = EBB_TEXT("torch." of "(alpha=)"), \
         .overload = of, \
         .promote = EBB_PROMOTE_COMMON, \
         .check = check_alpha, \
@@ -220,11 +224,12 @@ BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackwa
                                "(2,3) 1.5 alpha=2", "2 (3) alpha=3", "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", \
                                "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=0.5"), \
         __VA_ARGS__};
-SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0", .formula = {"g", "g * alpha"},
-       .doc = "self + alpha * other: PyTorch's add with alpha, of integers a whole number.")
+SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0",
+       .formula = EBB_FORMULAS("g", "g * alpha"),
+       .doc = EBB_TEXT("self + alpha * other: PyTorch's add with alpha, of integers a whole number."))
 SCALED(sub_scaled, "sub", .loops = sub_scaled_loops, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
-       .formula = {"g", "-g * alpha"},
-       .doc = "self - alpha * other: PyTorch's sub with alpha, of integers a whole number.")
+       .formula = EBB_FORMULAS("g", "-g * alpha"),
+       .doc = EBB_TEXT("self - alpha * other: PyTorch's sub with alpha, of integers a whole number."))
 
 static ebb_tensor *float_power_compose(struct ebb_forward *f) {
     ebb_tensor *in[2];
@@ -235,11 +240,11 @@ static ebb_tensor *float_power_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_float_power = {
     EBB_SIGNATURE(float_power, "Number self, Number exponent -> Tensor"),
-    .doc = "pow in double precision, whatever the dtypes. Recorded as its parts.",
-    .torch = "torch.float_power",
+    .doc = EBB_TEXT("pow in double precision, whatever the dtypes. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.float_power"),
     .compose = float_power_compose,
     .inplace = true,
-    .parts = "pow(to(self, float64), to(exponent, float64))",
+    .parts = EBB_TEXT("pow(to(self, float64), to(exponent, float64))"),
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"),
     .domain = {0.2, 3},

@@ -24,10 +24,10 @@ static ebb_list compose_broadcast_tensors(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_broadcast_tensors = {
     EBB_SIGNATURE(broadcast_tensors, "Tensors tensors -> Tensors"),
-    .doc = "Views of the tensors in the shape to which they broadcast together.",
-    .torch = "torch.broadcast_tensors",
+    .doc = EBB_TEXT("Views of the tensors in the shape to which they broadcast together."),
+    .torch = EBB_TEXT("torch.broadcast_tensors"),
     .compose_list = compose_broadcast_tensors,
-    .formula = {"sum_to_size(g[k], tensors[k].shape)"},
+    .formula = EBB_FORMULAS("sum_to_size(g[k], tensors[k].shape)"),
     .samples = EBB_SAMPLES("[(3,1) (1,4)]", "[(2,3) () (3)]", "[(3)]", "[(0,1) (3)]", "! [(3) (4)]"),
 };
 
@@ -64,13 +64,14 @@ static ebb_list compose_meshgrid(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_meshgrid = {
     EBB_SIGNATURE(meshgrid, "Tensors tensors, enum(ij|xy) indexing=ij -> Tensors"),
-    .doc =
+    .doc = EBB_TEXT(
         "Of 1-d tensors the coordinates of the grid they span, as views: tensor i along dimension i, repeated along the "
-        "others; with indexing xy (1) the first two dimensions are exchanged.",
-    .torch = "torch.meshgrid",
+        "others; with indexing xy (1) the first two dimensions are exchanged."),
+    .torch = EBB_TEXT("torch.meshgrid"),
     .compose_list = compose_meshgrid,
-    .formula = {"j = 1 - k if indexing == 'xy' and k < 2 and len(tensors) > 1 else k; "
-                "d = range(j) + range(j + 1, len(tensors)); (sum(g[k], d) if d else g[k]).reshape(tensors[k].shape)"},
+    .formula = EBB_FORMULAS(
+        "j = 1 - k if indexing == 'xy' and k < 2 and len(tensors) > 1 else k; "
+        "d = range(j) + range(j + 1, len(tensors)); (sum(g[k], d) if d else g[k]).reshape(tensors[k].shape)"),
     .samples = EBB_SAMPLES("[(2) (3)]", "[(2) (3) (4)]", "[(2) (3)] indexing=xy", "[(2) () (3)] indexing=xy",
                            "[(2)] indexing=xy", "[(0) (3)]", "! [(2,2) (3)]", "! [(2) i3(3)]"),
 };

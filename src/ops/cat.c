@@ -90,10 +90,10 @@ static void batch_cat(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_cat = {
     EBB_SIGNATURE(cat, "Tensors tensors, int dim[=0] -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes are "
-        "promoted. Empty 1-d tensors are passed over.",
-    .torch = "torch.cat",
+        "promoted. Empty 1-d tensors are passed over."),
+    .torch = EBB_TEXT("torch.cat"),
     .node = "CatBackward0",
     .autocast = EBB_AUTOCAST_WIDEST,
     .promote = EBB_PROMOTE_COMMON,
@@ -103,7 +103,7 @@ const struct ebb_op ebb_op_cat = {
     .jvp = ebb_jvp_linear,
     .batch = batch_cat,
     .saves = {EBB_META(0)},
-    .formula = {"part_of(g, tensors, k, dim)"},
+    .formula = EBB_FORMULAS("part_of(g, tensors, k, dim)"),
     .samples = EBB_SAMPLES("[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
                            "[(2,0) (2,3)] dim=1", "[(0) (0)] dim=0", "! [(2,3) (2,4)] dim=0", "! [(2,3) (3)] dim=0",
                            "! [() ()] dim=0", "! [(2) (2)] dim=1"),
@@ -147,8 +147,9 @@ static void vjp_stack(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_stack = {
     EBB_SIGNATURE(stack, "Tensors tensors, newdim dim[=0] -> Tensor"),
-    .doc = "The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.",
-    .torch = "torch.stack",
+    .doc =
+        EBB_TEXT("The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted."),
+    .torch = EBB_TEXT("torch.stack"),
     .node = "StackBackward0",
     .autocast = EBB_AUTOCAST_WIDEST,
     .promote = EBB_PROMOTE_COMMON,
@@ -157,7 +158,7 @@ const struct ebb_op ebb_op_stack = {
     .vjp = vjp_stack,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"select(g, dim, k)"},
+    .formula = EBB_FORMULAS("select(g, dim, k)"),
     .samples = EBB_SAMPLES("[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
                            "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"),
 };

@@ -72,15 +72,15 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
         EBB_SIGNATURE(name_, \
                       "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, " \
                       "int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor"), \
-        .doc = \
+        .doc = EBB_TEXT( \
             "The convolution of input (N, C, " image_ "), or (C, " image_ ") without a batch, with weight (out, C / " \
             "groups, " image_ "), plus bias (out). Lists have one number for each of " image_ \
             ", or one for all. PyTorch's padding=\"valid\" and \"same\" are .auto_padding = EBB_PADDING_VALID and " \
-            "EBB_PADDING_SAME." note_, \
-        .torch = "torch.nn.functional." #name_, \
+            "EBB_PADDING_SAME." note_), \
+        .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
-        .parts = PARTS("dilation, groups=groups"), \
+        .parts = EBB_TEXT(PARTS("dilation, groups=groups")), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
@@ -115,15 +115,15 @@ CONV(conv3d, 3, "D, H, W", "", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, " \
                              "shape output_padding=0, int groups=1, shape dilation=1 -> Tensor"), \
-        .doc = \
+        .doc = EBB_TEXT( \
             "The transposed convolution of input (N, C, " image_ "), or (C, " image_ \
             ") without a batch, with weight (C, out / groups, " image_ \
             "), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * " \
-            "stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.", \
-        .torch = "torch.nn.functional." #name_, \
+            "stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension."), \
+        .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
-        .parts = PARTS("dilation, True, output_padding, groups"), \
+        .parts = EBB_TEXT(PARTS("dilation, True, output_padding, groups")), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 

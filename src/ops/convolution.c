@@ -232,12 +232,12 @@ const struct ebb_op ebb_op_convolution = {
     EBB_SIGNATURE(convolution,
                   "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, "
                   "bool transposed=false, shape output_padding=0, int groups=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The convolution (as everywhere in deep learning, the correlation) of input (N, C, ...) of one to three spatial dimensions "
         "with weight (out, C / groups, ...), plus bias (out). Transposed, it is the adjoint of that as a map of input: weight is "
         "(C, out / groups, ...), and output_padding makes the result longer at its end. Lists have one number for each spatial "
-        "dimension, or one for all.",
-    .torch = "torch.convolution",
+        "dimension, or one for all."),
+    .torch = EBB_TEXT("torch.convolution"),
     .node = "ConvolutionBackward0",
     .dtypes = EBB_NUMERIC,
     .contiguous = true,
@@ -246,11 +246,11 @@ const struct ebb_op ebb_op_convolution = {
     .vjp = vjp,
     .batch = batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula =
-        {"convolution_input(g, weight, input.shape, stride, padding, dilation, transposed, groups)",
-         "convolution_weight(input if transposed else g, g if transposed else input, weight.shape, stride, padding, dilation, "
-         "groups)",
-         "sum(g, [0] + range(2, g.ndim))"},
+    .formula = EBB_FORMULAS(
+        "convolution_input(g, weight, input.shape, stride, padding, dilation, transposed, groups)",
+        "convolution_weight(input if transposed else g, g if transposed else input, weight.shape, stride, padding, dilation, "
+        "groups)",
+        "sum(g, [0] + range(2, g.ndim))"),
     .samples = EBB_SAMPLES(
         "(2,2,5) (3,2,3) (3)", "(1,2,4,5) (3,2,3,2) (3)", "(2,4,5,4) (6,2,2,3) (6) stride=(2,1) groups=2",
         "(1,2,6,5) (2,2,3,2) padding=(1,2) dilation=2 stride=2", "(1,2,3,4,3) (2,2,2,2,2) (2) padding=1",
@@ -341,10 +341,10 @@ static void weight_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_convolution_weight = {
     EBB_SIGNATURE(convolution_weight, "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, "
                                       "shape padding=0, shape dilation=1, int groups=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The gradient of convolution(input, weight) with respect to a weight of shape weight_size, for the upstream gradient "
-        "grad_output.",
-    .torch = "torch.nn.grad.conv2d_weight",
+        "grad_output."),
+    .torch = EBB_TEXT("torch.nn.grad.conv2d_weight"),
     .node = "ConvolutionBackwardBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -353,8 +353,8 @@ const struct ebb_op ebb_op_convolution_weight = {
     .vjp = weight_vjp,
     .batch = weight_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"convolution(input, g, None, stride, padding, dilation, False, 0, groups)",
-                "convolution_input(grad_output, g, input.shape, stride, padding, dilation, False, groups)"},
+    .formula = EBB_FORMULAS("convolution(input, g, None, stride, padding, dilation, False, 0, groups)",
+                            "convolution_input(grad_output, g, input.shape, stride, padding, dilation, False, groups)"),
     .samples = EBB_SAMPLES(
         "(2,3,3) (2,2,5) weight_size=(3,2,3)", "(1,2,2,3) (1,2,5,4) weight_size=(2,2,3,2) stride=2 padding=(0,1)",
         "(2,4,2,2) (2,2,5,3) weight_size=(4,1,2,2) stride=(2,1) groups=2",

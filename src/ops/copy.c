@@ -52,15 +52,15 @@ static void copy_of_self_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->gra
 
 const struct ebb_op ebb_op_clone = {
     EBB_SIGNATURE(clone, "Tensor self -> Tensor"),
-    .doc = "A contiguous copy with memory of its own.",
-    .torch = "torch.clone",
+    .doc = EBB_TEXT("A contiguous copy with memory of its own."),
+    .torch = EBB_TEXT("torch.clone"),
     .node = "CloneBackward0",
     .forward = copy_forward,
     .halves = true,
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_leading,
-    .formula = {"g"},
+    .formula = EBB_FORMULAS("g"),
     .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"),
 };
 
@@ -70,10 +70,10 @@ static ebb_tensor *contiguous(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_contiguous = {
     EBB_SIGNATURE(contiguous, "Tensor self -> Tensor"),
-    .doc = "self itself when its elements lie in row-major order without gaps, else a copy that does.",
-    .torch = "torch.Tensor.contiguous",
+    .doc = EBB_TEXT("self itself when its elements lie in row-major order without gaps, else a copy that does."),
+    .torch = EBB_TEXT("torch.Tensor.contiguous"),
     .compose = contiguous,
-    .formula = {"g"},
+    .formula = EBB_FORMULAS("g"),
     .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"),
 };
 
@@ -87,8 +87,9 @@ static ebb_status to_copy_infer(struct ebb_infer *f) {
 
 const struct ebb_op ebb_op_to_copy = {
     EBB_SIGNATURE(to_copy, "Tensor self, dtype dtype -> Tensor"),
-    .doc = "A contiguous copy of self, converted to dtype. Floating point to integer truncates; to bool is != 0.",
-    .torch = "torch.Tensor.to(copy=True)",
+    .doc = EBB_TEXT(
+        "A contiguous copy of self, converted to dtype. Floating point to integer truncates; to bool is != 0."),
+    .torch = EBB_TEXT("torch.Tensor.to(copy=True)"),
     .node = "ToCopyBackward0",
     .infer = to_copy_infer,
     .forward = copy_forward,
@@ -96,7 +97,7 @@ const struct ebb_op ebb_op_to_copy = {
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_leading,
-    .formula = {"to(g, self.dtype)"},
+    .formula = EBB_FORMULAS("to(g, self.dtype)"),
     .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
                            "(3) dtype=bool", "! (3) dtype=none"),
 };
@@ -108,10 +109,10 @@ static ebb_tensor *to(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_to = {
     EBB_SIGNATURE(to, "Tensor self, dtype dtype -> Tensor"),
-    .doc = "self converted to dtype; self itself when it has that dtype already.",
-    .torch = "torch.Tensor.to",
+    .doc = EBB_TEXT("self converted to dtype; self itself when it has that dtype already."),
+    .torch = EBB_TEXT("torch.Tensor.to"),
     .compose = to,
-    .formula = {"to(g, self.dtype)"},
+    .formula = EBB_FORMULAS("to(g, self.dtype)"),
     .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
                            "(3) dtype=bool", "! (3) dtype=none"),
 };
@@ -157,15 +158,15 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, signature_text), .promote = EBB_PROMOTE_FIRST, \
                                        .vjp = overwrite_vjp, .inplace = true, __VA_ARGS__};
 
-OVERWRITE(copy, "Tensor self, Tensor src|other -> Tensor", .torch = "torch.Tensor.copy_", .node = "CopyBackwards",
-          .loops = copy_loops, .formula = {"0", "g"},
-          .doc = "The elements of src, broadcast to the shape of self and converted to its dtype.",
+OVERWRITE(copy, "Tensor self, Tensor src|other -> Tensor", .torch = EBB_TEXT("torch.Tensor.copy_"),
+          .node = "CopyBackwards", .loops = copy_loops, .formula = EBB_FORMULAS("0", "g"),
+          .doc = EBB_TEXT("The elements of src, broadcast to the shape of self and converted to its dtype."),
           .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) ()", "(0,3) (3)", "i5(4) (4)", "(4) i5(4)",
                                  "! (3) (4)"))
-OVERWRITE(fill, "Tensor self, Number value -> Tensor", .torch = "torch.fill", .node = "FillBackward0",
-          .node_variant = fill_node, .loops = copy_loops, .formula = {"0", "sum(g)"},
-          .doc = "value in the shape and dtype of self.",
+OVERWRITE(fill, "Tensor self, Number value -> Tensor", .torch = EBB_TEXT("torch.fill"), .node = "FillBackward0",
+          .node_variant = fill_node, .loops = copy_loops, .formula = EBB_FORMULAS("0", "sum(g)"),
+          .doc = EBB_TEXT("value in the shape and dtype of self."),
           .samples = EBB_SAMPLES("(3,4) 2.5", "(3,4) ()", "() 1", "(0,3) 1", "i5(4) 2"))
-OVERWRITE(zero, "Tensor self -> Tensor", .torch = "torch.Tensor.zero_", .node = "ZeroBackward0", .loops = zero_loops,
-          .formula = {"0"}, .doc = "Zeros in the shape and dtype of self.",
+OVERWRITE(zero, "Tensor self -> Tensor", .torch = EBB_TEXT("torch.Tensor.zero_"), .node = "ZeroBackward0",
+          .loops = zero_loops, .formula = EBB_FORMULAS("0"), .doc = EBB_TEXT("Zeros in the shape and dtype of self."),
           .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2)"))

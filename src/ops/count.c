@@ -43,19 +43,20 @@ static ebb_status count_nonzero_forward(struct ebb_forward *f) {
 }
 
 #define COUNT(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = "torch." #op, \
-                                       .forward = op##_forward, .no_derivative = true,   __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text),         .batch = ebb_batch_dims, \
+                                       .torch = EBB_TEXT("torch." #op), .forward = op##_forward, \
+                                       .no_derivative = true,           __VA_ARGS__};
 #define SAMPLES "(3,4)", "b(3,4) dim=(1)", "(0,3) dim=(0)", "()", "() dim=(0)", "i2(3,4) dim=(-1)", "! (3,4) dim=(2)"
 #define TRUTH "Tensor self, dims dim=all, bool keepdim=false -> Tensor"
 #define OF_TRUTH .infer = truth_infer, .samples = EBB_SAMPLES(SAMPLES, "i2(2,3,4) dim=(0,-1) keepdim=true")
 
 COUNT(any, TRUTH, OF_TRUTH,
-      .doc =
+      .doc = EBB_TEXT(
           "Whether any element is not 0 (NaN is not), over the dimensions listed in dim, or over all: bool, of uint8 "
-          "uint8. Of nothing, false.")
+          "uint8. Of nothing, false."))
 COUNT(all, TRUTH, OF_TRUTH,
-      .doc =
+      .doc = EBB_TEXT(
           "Whether no element is 0, over the dimensions listed in dim, or over all: bool, of uint8 uint8. Of nothing, "
-          "true.")
+          "true."))
 COUNT(count_nonzero, "Tensor self, dims dim=all -> Tensor", .infer = count_infer, .samples = EBB_SAMPLES(SAMPLES),
-      .doc = "How many elements are not 0 (int64), over the dimensions listed in dim, or over all.")
+      .doc = EBB_TEXT("How many elements are not 0 (int64), over the dimensions listed in dim, or over all."))

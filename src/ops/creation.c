@@ -87,8 +87,8 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
     } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "shape size, " more NEW), \
-        .doc = text default_text, \
-        .torch = "torch." #name, \
+        .doc = EBB_TEXT(text default_text), \
+        .torch = EBB_TEXT("torch." #name), \
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \
@@ -98,9 +98,9 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
     }; \
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " more NEW), \
-        .doc = text " Shape, and dtype where none is given, are those of input.", \
+        .doc = EBB_TEXT(text " Shape, and dtype where none is given, are those of input."), \
         .batch = ebb_batch_leading, \
-        .torch = "torch." #name "_like", \
+        .torch = EBB_TEXT("torch." #name "_like"), \
         .infer = infer_##name##_like, \
         .forward = forward_##name##_like, \
         .no_derivative = true, \
@@ -143,10 +143,10 @@ static ebb_status forward_scalar(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_scalar = {
     EBB_SIGNATURE(scalar, "number value, " NEW),
-    .doc =
+    .doc = EBB_TEXT(
         "A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is given, also "
-        "of whole numbers.",
-    .torch = "torch.tensor",
+        "of whole numbers."),
+    .torch = EBB_TEXT("torch.tensor"),
     .infer = infer_scalar,
     .forward = forward_scalar,
     .no_derivative = true,
@@ -172,8 +172,9 @@ static ebb_status forward_eye(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_eye = {
     EBB_SIGNATURE(eye, "int n, int? m=none, " NEW),
-    .doc = "A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere.",
-    .torch = "torch.eye",
+    .doc = EBB_TEXT(
+        "A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere."),
+    .torch = EBB_TEXT("torch.eye"),
     .infer = infer_eye,
     .forward = forward_eye,
     .no_derivative = true,
@@ -241,11 +242,11 @@ static ebb_status forward_arange(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_arange = {
     EBB_SIGNATURE(arange, "number start[=0], number end, number step[=1], " NEW),
-    .doc =
+    .doc = EBB_TEXT(
         "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 "
         "where start, end and step are whole numbers, and the default dtype where one is floating: "
-        "ebb_arange(0, 3, 1) is 0, 1, 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2.",
-    .torch = "torch.arange",
+        "ebb_arange(0, 3, 1) is 0, 1, 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2."),
+    .torch = EBB_TEXT("torch.arange"),
     .infer = infer_arange,
     .forward = forward_arange,
     .no_derivative = true,
@@ -278,8 +279,8 @@ static ebb_status forward_linspace(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_linspace = {
     EBB_SIGNATURE(linspace, "float start, float end, int steps, " NEW),
-    .doc = "`steps` numbers at equal distances, from start to end, both included.",
-    .torch = "torch.linspace",
+    .doc = EBB_TEXT("`steps` numbers at equal distances, from start to end, both included."),
+    .torch = EBB_TEXT("torch.linspace"),
     .infer = infer_linspace,
     .forward = forward_linspace,
     .no_derivative = true,
@@ -310,8 +311,8 @@ static ebb_status forward_logspace(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_logspace = {
     EBB_SIGNATURE(logspace, "float start, float end, int steps, float? base=10, " NEW),
-    .doc = "`steps` powers of base at equal ratios, from base^start to base^end, both included.",
-    .torch = "torch.logspace",
+    .doc = EBB_TEXT("`steps` powers of base at equal ratios, from base^start to base^end, both included."),
+    .torch = EBB_TEXT("torch.logspace"),
     .infer = infer_logspace,
     .forward = forward_logspace,
     .no_derivative = true,

@@ -126,8 +126,8 @@ static void native_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_native_ctc_loss = {
     EBB_SIGNATURE(native_ctc_loss, "Tensor log_probs, Tensor targets, " LENGTHS "bool zero_infinity=false -> Tensor"),
-    .doc = "ctc_loss of each sequence, for log_probs (T, N, C).",
-    .torch = "torch._ctc_loss",
+    .doc = EBB_TEXT("ctc_loss of each sequence, for log_probs (T, N, C)."),
+    .torch = EBB_TEXT("torch._ctc_loss"),
     .node = "CtcLossBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -135,7 +135,7 @@ const struct ebb_op ebb_op_native_ctc_loss = {
     .forward = native_forward,
     .vjp = native_vjp,
     .saves = {ALL},
-    .formula = {"'-g * the probability of each class at each time, given the labels'"},
+    .formula = EBB_FORMULAS("'-g * the probability of each class at each time, given the labels'"),
     .samples = EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i3(2,1)", "(4,2,3) i2(4) blank=2",
                            "(6,1,3) i1(1,3) blank=2", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
                            "(4,0,3) i3(0,2)", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(3,2)", "! (4,2,3) i3(2,2) blank=3",
@@ -254,10 +254,10 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_ctc_loss_backward = {
     EBB_SIGNATURE(ctc_loss_backward, "Tensor grad_output, Tensor log_probs, Tensor targets, " LENGTHS
                                      "bool zero_infinity=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The gradient of native_ctc_loss: -grad_output times the probability of each class at each time, given the labels. "
-        "It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.",
-    .torch = "torch.ops.aten._ctc_loss_backward",
+        "It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes."),
+    .torch = EBB_TEXT("torch.ops.aten._ctc_loss_backward"),
     .node = "CtcLossBackwardBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -265,8 +265,8 @@ const struct ebb_op ebb_op_ctc_loss_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .saves = {ALL << 1, ALL << 1 | EBB_IN(0)},
-    .formula = {"'sum(g * the gradient for 1)'",
-                "'the second derivative of the loss by log_probs, times g * grad_output'"},
+    .formula = EBB_FORMULAS("'sum(g * the gradient for 1)'",
+                            "'the second derivative of the loss by log_probs, times g * grad_output'"),
     .samples = EBB_SAMPLES("(2) (5,2,4) i3(2,2) blank=3", "(2) (3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
                            "! (3) (4,2,3) i3(2,2)"),
     .domain = {-2.5, -0.1},
@@ -302,16 +302,17 @@ static ebb_tensor *ctc_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_ctc_loss = {
     EBB_SIGNATURE(ctc_loss,
                   "Tensor log_probs, Tensor targets, " LENGTHS EBB__REDUCTION ", bool zero_infinity=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Minus the logarithm of the probability that frames with the class probabilities exp(log_probs), (T, N, C) or (T, C), "
         "spell the labels in targets when repetitions are merged and blanks removed. targets (int64 or int32) is (N, S), or "
         "the labels of all sequences one after another; input_lengths and target_lengths (N) say how many frames and labels "
         "count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity makes "
-        "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.",
-    .torch = "torch.nn.functional.ctc_loss",
+        "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.ctc_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = ctc_compose,
-    .parts = "'the mean, or the sum, of native_ctc_loss, of which the mean divides each by its number of labels'",
+    .parts =
+        EBB_TEXT("'the mean, or the sum, of native_ctc_loss, of which the mean divides each by its number of labels'"),
     .samples =
         EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
                     "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
@@ -336,13 +337,13 @@ const struct ebb_op ebb_op_ctc_loss_lengths = {
         ctc_loss_lengths,
         "Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0, " EBB__REDUCTION
         ", bool zero_infinity=false -> Tensor"),
-    .doc = "ctc_loss with lengths that are lists of numbers. Recorded as its parts.",
-    .torch = "torch.nn.functional.ctc_loss",
+    .doc = EBB_TEXT("ctc_loss with lengths that are lists of numbers. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.ctc_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .overload = "ctc_loss",
     .compose = lengths_compose,
-    .parts =
-        "ctc_loss(log_probs, targets, tensor(input_lengths), tensor(target_lengths), blank, reduction, zero_infinity)",
+    .parts = EBB_TEXT(
+        "ctc_loss(log_probs, targets, tensor(input_lengths), tensor(target_lengths), blank, reduction, zero_infinity)"),
     .samples = EBB_SAMPLES("(5,2,4) i3(2,2) input_lengths=(5,4) target_lengths=(2,1) blank=3",
                            "(4,2,3) i2(3) input_lengths=(4,4) target_lengths=(2,1) blank=2 reduction=sum",
                            "(3,2,3) i3(2,1) input_lengths=(3,2) target_lengths=(1,1) reduction=none zero_infinity=true",

@@ -26,10 +26,11 @@ static ebb_tensor *normalize_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_normalize = {
     EBB_SIGNATURE(normalize, "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor"),
-    .doc = "input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.",
-    .torch = "torch.nn.functional.normalize",
+    .doc = EBB_TEXT(
+        "input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.normalize"),
     .compose = normalize_compose,
-    .parts = "input / clamp(vector_norm(input, p, dim or 1, True), eps)",
+    .parts = EBB_TEXT("input / clamp(vector_norm(input, p, dim or 1, True), eps)"),
     .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1", "(2,3,4) p=3 dim=-1", "(4) dim=0", "() dim=0", "(0,3)", "(3,4) eps=10",
                            "! (4)", "! (2,3) dim=(0,1)", "! i5(3,4)"),
 };
@@ -50,10 +51,10 @@ static ebb_tensor *pairwise_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_pairwise_distance = {
     EBB_SIGNATURE(pairwise_distance, "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor"),
-    .doc = "The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.",
-    .torch = "torch.nn.functional.pairwise_distance",
+    .doc = EBB_TEXT("The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.pairwise_distance"),
     .compose = pairwise_compose,
-    .parts = "vector_norm(x1 - x2 + eps, p, -1, keepdim)",
+    .parts = EBB_TEXT("vector_norm(x1 - x2 + eps, p, -1, keepdim)"),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4) p=1", "(2,3,4) (3,4) p=3 keepdim=true", "(4) (4) eps=0.5",
                            "(0,3) (0,3)", "! (3,4) (3,5)"),
 };
@@ -78,15 +79,15 @@ static ebb_tensor *cosine_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_cosine_similarity = {
     EBB_SIGNATURE(cosine_similarity, "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their "
-        "product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts.",
-    .torch = "torch.nn.functional.cosine_similarity",
+        "product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.cosine_similarity"),
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = cosine_compose,
-    .parts =
-        "a, b = broadcast_tensors([x1, x2]); d = dim or 1; sum(a / clamp(vector_norm(a, 2, d, True), eps) * (b / clamp(vector_norm(b, 2, d, True), eps)), d)",
+    .parts = EBB_TEXT(
+        "a, b = broadcast_tensors([x1, x2]); d = dim or 1; sum(a / clamp(vector_norm(a, 2, d, True), eps) * (b / clamp(vector_norm(b, 2, d, True), eps)), d)"),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(2,3,4) (3,4) dim=-1", "(4) (3,4)", "(4) (4) dim=0", "() () dim=0",
                            "(0,3) (0,3)", "! (4) (4)", "! (3,4) (3,5)", "! i5(3,4) i5(3,4)"),
 };
@@ -129,10 +130,10 @@ const struct ebb_op ebb_op_cdist = {
     EBB_SIGNATURE(cdist,
                   "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|"
                   "donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p of "
-        "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake.",
-    .torch = "torch.cdist",
+        "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake."),
+    .torch = EBB_TEXT("torch.cdist"),
     .node = "CdistBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
@@ -141,7 +142,7 @@ const struct ebb_op ebb_op_cdist = {
     .vjp = cdist_vjp,
     .batch = ebb_batch_elementwise, /* what stands before the matrices broadcasts */
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(0), EBB_IN(0) | EBB_IN(1) | EBB_OUT(0)},
-    .formula = {CDIST_FORMULA "sum(h, -2)", CDIST_FORMULA "-sum(h, -3)"},
+    .formula = EBB_FORMULAS(CDIST_FORMULA "sum(h, -2)", CDIST_FORMULA "-sum(h, -3)"),
     .samples = EBB_SAMPLES("(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",
                            "(2,0) (3,0) p=inf", "! (4) (2,4)", "! (3,4) (2,5)", "! (3,4) (2,4) p=-1"),
 };

@@ -97,7 +97,7 @@ static ebb_status draw(ebb_tensor *out, enum distribution what, double a, double
                                          .forward = forward_##name, \
                                          .no_derivative = true, \
                                          .vjp = ebb__zero_vjp, \
-                                         .formula = {"0"}, \
+                                         .formula = EBB_FORMULAS("0"), \
                                          __VA_ARGS__};
 
 #define LIKE_SELF " in the shape and dtype of self, whose values do not count."
@@ -105,38 +105,40 @@ static ebb_status draw(ebb_tensor *out, enum distribution what, double a, double
 DISTRIBUTION(uniform, "float from=0, float? to=1", EBB_FLOATING,
              a->from <= a->to.value && isfinite(a->to.value - a->from), "from <= to, both finite",
              draw(f->out[0], UNIFORM, a->from, a->to.value),
-             .doc = "Independent numbers, uniform in [from, to)," LIKE_SELF, .torch = "torch.Tensor.uniform_",
-             .node = "UniformBackward0",
+             .doc = EBB_TEXT("Independent numbers, uniform in [from, to)," LIKE_SELF),
+             .torch = EBB_TEXT("torch.Tensor.uniform_"), .node = "UniformBackward0",
              .samples = EBB_SAMPLES("(2,3)", "() from=-1 to=0", "(0,3)", "(3) from=2 to=2", "! (3) from=1 to=0",
                                     "! i5(3)"))
-DISTRIBUTION(normal_functional, "float mean=0, float? std=1", EBB_FLOATING, a->std.value >= 0, "std >= 0",
-             draw(f->out[0], NORMAL, a->mean, a->std.value),
-             .doc = "Independent numbers of the normal distribution with this mean and standard deviation," LIKE_SELF,
-             .torch = "torch.Tensor.normal_", .overload = "normal", .node = "NormalBackward0",
-             .samples = EBB_SAMPLES("(2,3)", "() mean=1 std=0", "(0,3)", "(3) mean=-5 std=0.5", "! (3) std=-1",
-                                    "! i5(3)"))
+DISTRIBUTION(
+    normal_functional, "float mean=0, float? std=1", EBB_FLOATING, a->std.value >= 0, "std >= 0",
+    draw(f->out[0], NORMAL, a->mean, a->std.value),
+    .doc = EBB_TEXT("Independent numbers of the normal distribution with this mean and standard deviation," LIKE_SELF),
+    .torch = EBB_TEXT("torch.Tensor.normal_"), .overload = "normal", .node = "NormalBackward0",
+    .samples = EBB_SAMPLES("(2,3)", "() mean=1 std=0", "(0,3)", "(3) mean=-5 std=0.5", "! (3) std=-1", "! i5(3)"))
 DISTRIBUTION(
     log_normal, "float? mean=1, float? std=2", EBB_FLOATING, a->std.value > 0, "std > 0",
     draw(f->out[0], LOG_NORMAL, a->mean.value, a->std.value),
-    .doc =
-        "Independent numbers whose logarithms have the normal distribution with this mean and standard deviation," LIKE_SELF,
-    .torch = "torch.Tensor.log_normal_", .node = "LogNormalBackward0",
+    .doc = EBB_TEXT(
+        "Independent numbers whose logarithms have the normal distribution with this mean and standard deviation," LIKE_SELF),
+    .torch = EBB_TEXT("torch.Tensor.log_normal_"), .node = "LogNormalBackward0",
     .samples = EBB_SAMPLES("(2,3)", "() mean=0 std=0.5", "(0,3)", "! (3) std=0", "! i5(3)"))
-DISTRIBUTION(cauchy, "float median=0, float? sigma=1", EBB_FLOATING, a->sigma.value > 0, "sigma > 0",
-             draw(f->out[0], CAUCHY, a->median, a->sigma.value),
-             .doc = "Independent numbers of Cauchy's distribution with this median and half width sigma," LIKE_SELF,
-             .torch = "torch.Tensor.cauchy_", .node = "CauchyBackward0",
-             .samples = EBB_SAMPLES("(2,3)", "() median=1 sigma=0.5", "(0,3)", "! (3) sigma=0", "! i5(3)"))
+DISTRIBUTION(
+    cauchy, "float median=0, float? sigma=1", EBB_FLOATING, a->sigma.value > 0, "sigma > 0",
+    draw(f->out[0], CAUCHY, a->median, a->sigma.value),
+    .doc = EBB_TEXT("Independent numbers of Cauchy's distribution with this median and half width sigma," LIKE_SELF),
+    .torch = EBB_TEXT("torch.Tensor.cauchy_"), .node = "CauchyBackward0",
+    .samples = EBB_SAMPLES("(2,3)", "() median=1 sigma=0.5", "(0,3)", "! (3) sigma=0", "! i5(3)"))
 DISTRIBUTION(exponential, "float? lambd=1", EBB_FLOATING, a->lambd.value > 0, "lambd > 0",
              draw(f->out[0], EXPONENTIAL, 1 / a->lambd.value, 0),
-             .doc = "Independent numbers of the exponential distribution with mean 1 / lambd," LIKE_SELF,
-             .torch = "torch.Tensor.exponential_", .node = "ExponentialBackward0",
+             .doc = EBB_TEXT("Independent numbers of the exponential distribution with mean 1 / lambd," LIKE_SELF),
+             .torch = EBB_TEXT("torch.Tensor.exponential_"), .node = "ExponentialBackward0",
              .samples = EBB_SAMPLES("(2,3)", "() lambd=0.5", "(0,3)", "! (3) lambd=0", "! i5(3)"))
 DISTRIBUTION(
     geometric, "float p", EBB_NUMERIC, a->p > 0 && a->p < 1, "0 < p < 1",
     draw(f->out[0], GEOMETRIC, -1 / log1p(-a->p), 0),
-    .doc = "How many independent trials that succeed with probability p it takes to succeed, 1 or more," LIKE_SELF,
-    .torch = "torch.Tensor.geometric_", .node = "GeometricBackward0",
+    .doc = EBB_TEXT(
+        "How many independent trials that succeed with probability p it takes to succeed, 1 or more," LIKE_SELF),
+    .torch = EBB_TEXT("torch.Tensor.geometric_"), .node = "GeometricBackward0",
     .samples = EBB_SAMPLES("(2,3) p=0.5", "() p=0.1", "(0,3) p=0.9", "i5(3) p=0.5", "! (3) p=0", "! (3) p=1"))
 
 /* ---- bernoulli ---- */
@@ -166,16 +168,16 @@ static ebb_tensor *compose_bernoulli(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_bernoulli = {
     EBB_SIGNATURE(bernoulli, "Tensor self -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Independent draws of 0 and 1: each element is 1 with the probability that self has there. (bernoulli_ has the "
-        "probability as its argument, as in PyTorch.)",
-    .torch = "torch.bernoulli",
+        "probability as its argument, as in PyTorch.)"),
+    .torch = EBB_TEXT("torch.bernoulli"),
     .node = "BernoulliBackward0",
     .compose = compose_bernoulli,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .batch = ebb_batch_random,
-    .formula = {"0"},
+    .formula = EBB_FORMULAS("0"),
     .samples = EBB_SAMPLES("(2,3)", "()", "(0,3)", "! i5(3)"),
     .domain = {0, 1},
 };
@@ -192,10 +194,10 @@ static const char *node_bernoulli_p(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_bernoulli_p = {
     EBB_SIGNATURE(bernoulli_p, "Tensor self, Number? p -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Independent draws of 0 and 1 in the shape and dtype of self, each 1 with probability p (0.5 where it is not given), "
-        "a number or a tensor that is broadcast; the values of self do not count.",
-    .torch = "torch.Tensor.bernoulli_",
+        "a number or a tensor that is broadcast; the values of self do not count."),
+    .torch = EBB_TEXT("torch.Tensor.bernoulli_"),
     .overload = "bernoulli",
     .node = "BernoulliBackward2",
     .node_variant = node_bernoulli_p,
@@ -204,7 +206,7 @@ const struct ebb_op ebb_op_bernoulli_p = {
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .batch = ebb_batch_random,
-    .formula = {"0", "0"},
+    .formula = EBB_FORMULAS("0", "0"),
     .samples = EBB_SAMPLES("(2,3)", "(2,3) 0.25", "() 1", "(0,3) 0.5", "i5(4) 0.5", "(2,3) (3)", "! (3) 1.5",
                            "! (3) -0.5", "! (3) i5(3)", "! (3) (2,3)"),
     .domain = {0, 1},
@@ -246,17 +248,17 @@ static const char *node_normal(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_normal = {
     EBB_SIGNATURE(normal, "Number mean, Number std[=1], shape size=(), dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place of "
-        "the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)",
-    .torch = "torch.normal",
+        "the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)"),
+    .torch = EBB_TEXT("torch.normal"),
     .node = "NormalBackward3",
     .node_variant = node_normal,
     .compose = compose_normal,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .batch = ebb_batch_random,
-    .formula = {"0", "0"},
+    .formula = EBB_FORMULAS("0", "0"),
     .samples =
         EBB_SAMPLES("(2,3) (2,3)", "(3) 1.5", "0 (2,3)", "(2,3) (3)", "() ()", "0 1 size=(2,3)",
                     "0 1 size=(2) dtype=float64", "(0,3) 1", "! (3) -1", "! i5(3) 1", "! (3) 1 size=(3)", "! (2) (3)"),

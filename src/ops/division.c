@@ -53,21 +53,22 @@ static const char *remainder_node(const void *attrs, ebb_tensor *const *in) {
                                        __VA_ARGS__};
 #define ZERO_DIVISOR " Integers divided by 0 are an error."
 
-DIVISION(fmod, .torch = "torch.fmod", .node = "FmodBackward1", .node_variant = fmod_node, .vjp = fmod_vjp,
-         .doc = "The remainder of self / other with the sign of self." ZERO_DIVISOR,
-         .saves = {0, EBB_IN(0) | EBB_IN(1)}, .formula = {"g", "-g * trunc(self / other)"})
-DIVISION(remainder, .torch = "torch.remainder", .node = "RemainderBackward1", .node_variant = remainder_node,
-         .vjp = remainder_vjp, .doc = "The remainder of self / other with the sign of other." ZERO_DIVISOR,
-         .saves = {0, EBB_IN(0) | EBB_IN(1)}, .formula = {"g", "-g * floor(self / other)"})
+DIVISION(fmod, .torch = EBB_TEXT("torch.fmod"), .node = "FmodBackward1", .node_variant = fmod_node, .vjp = fmod_vjp,
+         .doc = EBB_TEXT("The remainder of self / other with the sign of self." ZERO_DIVISOR),
+         .saves = {0, EBB_IN(0) | EBB_IN(1)}, .formula = EBB_FORMULAS("g", "-g * trunc(self / other)"))
+DIVISION(remainder, .torch = EBB_TEXT("torch.remainder"), .node = "RemainderBackward1", .node_variant = remainder_node,
+         .vjp = remainder_vjp, .doc = EBB_TEXT("The remainder of self / other with the sign of other." ZERO_DIVISOR),
+         .saves = {0, EBB_IN(0) | EBB_IN(1)}, .formula = EBB_FORMULAS("g", "-g * floor(self / other)"))
 DIVISION(
-    floor_divide, .torch = "torch.floor_divide", .node = "DivBackward2", .vjp = flat_vjp,
-    .doc = "self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers." ZERO_DIVISOR,
-    .formula = {"0", "0"})
+    floor_divide, .torch = EBB_TEXT("torch.floor_divide"), .node = "DivBackward2", .vjp = flat_vjp,
+    .doc = EBB_TEXT(
+        "self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers." ZERO_DIVISOR),
+    .formula = EBB_FORMULAS("0", "0"))
 DIVISION(
-    div_trunc, .torch = "torch.div", .node = "DivBackward2", .vjp = flat_vjp,
-    .doc =
-        "self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers." ZERO_DIVISOR,
-    .formula = {"0", "0"})
+    div_trunc, .torch = EBB_TEXT("torch.div"), .node = "DivBackward2", .vjp = flat_vjp,
+    .doc = EBB_TEXT(
+        "self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers." ZERO_DIVISOR),
+    .formula = EBB_FORMULAS("0", "0"))
 
 /* ---- div with a rounding mode ---- */
 
@@ -88,9 +89,10 @@ static void div_mode_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_div_mode = {
     EBB_SIGNATURE(div_mode, "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor"),
-    .doc = "self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay "
-           "integers." ZERO_DIVISOR,
-    .torch = "torch.div(rounding_mode=)",
+    .doc = EBB_TEXT(
+        "self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay "
+        "integers." ZERO_DIVISOR),
+    .torch = EBB_TEXT("torch.div(rounding_mode=)"),
     .overload = "div",
     .node = "DivBackward2",
     .inplace = true,
@@ -98,8 +100,8 @@ const struct ebb_op ebb_op_div_mode = {
     .vjp = div_mode_vjp,
     .batch = ebb_batch_elementwise,
     .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-    .formula = {"g / other if rounding_mode == 'none' else 0",
-                "-g * (self / other) / other if rounding_mode == 'none' else 0"},
+    .formula = EBB_FORMULAS("g / other if rounding_mode == 'none' else 0",
+                            "-g * (self / other) / other if rounding_mode == 'none' else 0"),
     .samples =
         EBB_SAMPLES("(3,4) (3,4) rounding_mode=none", "(3,4) (4) rounding_mode=trunc",
                     "(2,1,3) (4,1) rounding_mode=floor", "() (3) rounding_mode=floor", "(2,3) -2.5 rounding_mode=none",

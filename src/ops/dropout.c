@@ -34,10 +34,10 @@ static void native_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_native_dropout = {
     EBB_SIGNATURE(native_dropout, "Tensor input, float p -> Tensor output, Tensor mask"),
-    .doc =
+    .doc = EBB_TEXT(
         "Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the "
-        "thread's generator: the same for a seed on every machine and with any number of threads.",
-    .torch = "torch.native_dropout",
+        "thread's generator: the same for a seed on every machine and with any number of threads."),
+    .torch = EBB_TEXT("torch.native_dropout"),
     .node = "NativeDropoutBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -46,7 +46,7 @@ const struct ebb_op ebb_op_native_dropout = {
     .vjp = native_vjp,
     .batch = ebb_batch_random,
     .saves = {EBB_OUT(1)},
-    .formula = {"g * mask * (0 if p == 1 else 1 / (1 - p))"},
+    .formula = EBB_FORMULAS("g * mask * (0 if p == 1 else 1 / (1 - p))"),
     .samples = EBB_SAMPLES("(3,4) p=0.5", "(2,70) p=0.1", "() p=0.5", "(0,3) p=0.5", "(4) p=0", "(3) p=1",
                            "! (3) p=-0.1", "! (3) p=1.1", "! i5(3) p=0.5"),
 };
@@ -75,8 +75,8 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_native_dropout_backward = {
     EBB_SIGNATURE(native_dropout_backward, "Tensor grad_output, Tensor mask, float scale -> Tensor"),
-    .doc = "The gradient of native_dropout: grad_output * mask * scale, with a bool mask.",
-    .torch = "torch.ops.aten.native_dropout_backward",
+    .doc = EBB_TEXT("The gradient of native_dropout: grad_output * mask * scale, with a bool mask."),
+    .torch = EBB_TEXT("torch.ops.aten.native_dropout_backward"),
     .node = "NativeDropoutBackwardBackward0",
     .dtypes = EBB_FLOATING,
     .infer = backward_infer,
@@ -84,7 +84,7 @@ const struct ebb_op ebb_op_native_dropout_backward = {
     .vjp = backward_vjp,
     .batch = ebb_batch_leading,
     .saves = {EBB_IN(1)},
-    .formula = {"g * mask * scale"},
+    .formula = EBB_FORMULAS("g * mask * scale"),
     .samples = EBB_SAMPLES("(3,4) b(3,4) scale=2", "() b() scale=2", "(0,3) b(0,3) scale=2", "! (3) (3) scale=2",
                            "! (3) b(4) scale=2"),
 };
@@ -133,7 +133,8 @@ static int least_dims(const struct ebb_forward *f, int n, ebb_tensor *x) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, float? p=0.5, bool? training=" default_ " -> Tensor"), \
-        .torch = "torch.nn.functional." #name_, .dtypes = EBB_FLOATING, .compose = name_##_compose, __VA_ARGS__};
+        .torch = EBB_TEXT("torch.nn.functional." #name_), .dtypes = EBB_FLOATING, .compose = name_##_compose, \
+        __VA_ARGS__};
 #define FAILURES "! (3,4) p=-0.1 training=true", "! (3,4) p=1.5 training=true", "! i5(3,4) training=true"
 #define SAMPLES \
     .samples = EBB_SAMPLES("(3,4) training=true", "(3,4) p=0.1 training=true", "(3,4) training=false", \
@@ -141,24 +142,24 @@ static int least_dims(const struct ebb_forward *f, int n, ebb_tensor *x) {
 
 DROPOUT(
     dropout, "true", dropped, false, 0, SAMPLES,
-    .doc =
+    .doc = EBB_TEXT(
         "With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0, "
-        "input itself (Srivastava et al. 2014). Recorded as native_dropout.",
-    .parts = "input if not training or p == 0 else input * 0 if p == 1 else native_dropout(input, p)")
+        "input itself (Srivastava et al. 2014). Recorded as native_dropout."),
+    .parts = EBB_TEXT("input if not training or p == 0 else input * 0 if p == 1 else native_dropout(input, p)"))
 DROPOUT(
     feature_dropout, "true", dropped, true, 2, SAMPLES,
-    .doc =
-        "dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.",
-    .parts = "'input times native_dropout(ones, p), one for each channel'")
+    .doc = EBB_TEXT(
+        "dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts."),
+    .parts = EBB_TEXT("'input times native_dropout(ones, p), one for each channel'"))
 DROPOUT(
     alpha_dropout, "false", alpha_dropped, false, 0, SAMPLES,
-    .doc =
+    .doc = EBB_TEXT(
         "Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the "
-        "left, and all is scaled and shifted. Recorded as its parts.",
-    .parts =
+        "left, and all is scaled and shifted. Recorded as its parts."),
+    .parts = EBB_TEXT(
         "limit = 1.7580993408473766; kept = native_dropout(ones_like(input), p if p < 1 else 0) * (1 - p); y = (input * kept + "
         "limit * (kept - (1 - p))) / ((1 + p * limit**2) * (1 - p))**0.5 if p < 1 else input * 0; y if training and p > 0 else "
-        "input")
+        "input"))
 DROPOUT(feature_alpha_dropout, "false", alpha_dropped, true, 2, SAMPLES,
-        .doc = "alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.",
-        .parts = "'as alpha_dropout, with native_dropout(ones, p) of one for each channel'")
+        .doc = EBB_TEXT("alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts."),
+        .parts = EBB_TEXT("'as alpha_dropout, with native_dropout(ones, p) of one for each channel'"))

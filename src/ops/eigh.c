@@ -59,12 +59,12 @@ static void eigh_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_eigh = {
     EBB_SIGNATURE(eigh, "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors"),
-    .doc =
+    .doc = EBB_TEXT(
         "Eigenvalues of symmetric matrices, ascending, and orthonormal eigenvectors in columns; only the triangle UPLO is "
         "read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that "
         "make sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the "
-        "inverse of the smallest gap.",
-    .torch = "torch.linalg.eigh",
+        "inverse of the smallest gap."),
+    .torch = EBB_TEXT("torch.linalg.eigh"),
     .node = "LinalgEighBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -75,10 +75,10 @@ const struct ebb_op ebb_op_eigh = {
     .undefined_grads = true,
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
-    .formula =
-        {"V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if g_eigenvectors == None else V.mT @ "
-         "g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[..., None, :] - w[..., None] + d); "
-         "V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @ V.mT"},
+    .formula = EBB_FORMULAS(
+        "V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if g_eigenvectors == None else V.mT @ "
+        "g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[..., None, :] - w[..., None] + d); "
+        "V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @ V.mT"),
     .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "sym(4,4)", "spd(1,2,2,2) UPLO=U", "(1,1)",
                            "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };
@@ -96,10 +96,10 @@ static void eigvalsh_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_eigvalsh = {
     EBB_SIGNATURE(eigvalsh, "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the "
-        "second derivative needs distinct eigenvalues.",
-    .torch = "torch.linalg.eigvalsh",
+        "second derivative needs distinct eigenvalues."),
+    .torch = EBB_TEXT("torch.linalg.eigvalsh"),
     .node = "LinalgEighBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -109,7 +109,7 @@ const struct ebb_op ebb_op_eigvalsh = {
     .vjp = eigvalsh_vjp,
     .batch = ebb_batch_leading,
     .saves = {EBB_IN(0)},
-    .formula = {"V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT"},
+    .formula = EBB_FORMULAS("V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT"),
     .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
                            "! (2,3)", "! (3)", "! i5(3,3)"),
 };

@@ -294,14 +294,14 @@ static ebb_tensor *einsum(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_einsum = {
     EBB_SIGNATURE(einsum, "string equation, Tensors tensors|operands -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Sums of products of the operands' elements, by an equation that names their dimensions, as \"ij,jk->ik\" for the "
         "matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal; "
         "\"...\" stands for dimensions that broadcast. Without an arrow the result has what \"...\" stands for and, in "
-        "alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.",
-    .torch = "torch.einsum",
+        "alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right."),
+    .torch = EBB_TEXT("torch.einsum"),
     .compose = einsum,
-    .parts = "'permute and reshape of each of tensors, and a bmm for each after the first'",
+    .parts = EBB_TEXT("'permute and reshape of each of tensors, and a bmm for each after the first'"),
     .samples = EBB_SAMPLES(
         "[(2,3) (3,4)] equation=ij,jk->ik", "[(2,3) (3,4)] equation=ij,jk", "[(3,3)] equation=ii",
         "[(3,3)] equation=ii->i", "[(2,3)] equation=ji", "[(2,3)] equation=ij->", "[(3) (4)] equation=i,j->ij",

@@ -81,11 +81,11 @@ static void batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_embedding = {
     EBB_SIGNATURE(embedding,
                   "Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. "
         "The row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is "
-        "divided by how often they are named.",
-    .torch = "torch.nn.functional.embedding",
+        "divided by how often they are named."),
+    .torch = EBB_TEXT("torch.nn.functional.embedding"),
     .node = "EmbeddingBackward0",
     .infer = infer,
     .forward = forward,
@@ -93,10 +93,10 @@ const struct ebb_op ebb_op_embedding = {
     .jvp = ebb_jvp_linear,
     .batch = batch,
     .saves = {0, EBB_IN(0)},
-    .formula = {"",
-                "i = flatten(input); z = index_add(zeros_like(weight), 0, i, reshape(g, (i.numel(), weight.size(1)))); "
-                "z = z if padding_idx == None else index_fill(z, 0, tensor([int(padding_idx)]), 0); "
-                "z / clamp(bincount(i, minlength=weight.size(0)), min=1)[:, None] if scale_grad_by_freq else z"},
+    .formula = EBB_FORMULAS(
+        "", "i = flatten(input); z = index_add(zeros_like(weight), 0, i, reshape(g, (i.numel(), weight.size(1)))); "
+            "z = z if padding_idx == None else index_fill(z, 0, tensor([int(padding_idx)]), 0); "
+            "z / clamp(bincount(i, minlength=weight.size(0)), min=1)[:, None] if scale_grad_by_freq else z"),
     .samples =
         EBB_SAMPLES("i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
                     "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
@@ -125,14 +125,14 @@ static ebb_tensor *max_norm_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_embedding_max_norm = {
     EBB_SIGNATURE(embedding_max_norm, "Tensor input, Tensor weight, float max_norm, float? norm_type=2, "
                                       "int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "embedding, before which the rows that input names are scaled, in weight itself, to a norm (of order norm_type) of at "
-        "most max_norm. That is not differentiated.",
-    .torch = "torch.nn.functional.embedding(max_norm=)",
+        "most max_norm. That is not differentiated."),
+    .torch = EBB_TEXT("torch.nn.functional.embedding(max_norm=)"),
     .overload = "embedding",
     .order = "input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq",
     .compose = max_norm_compose,
-    .formula = {"", "'that of embedding'"},
+    .formula = EBB_FORMULAS("", "'that of embedding'"),
     .samples = EBB_SAMPLES("i5(2,3) (5,4) max_norm=100", "i3(4) (5,3) max_norm=100 norm_type=1 padding_idx=4",
                            "i3(0) (3,2) max_norm=1", "i3() (3,2) max_norm=100", "! i5(2) (5) max_norm=1",
                            "! i9(99) (5,2) max_norm=1"),

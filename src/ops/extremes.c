@@ -52,17 +52,18 @@ static void all_vjp(struct ebb_vjp_call *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self -> Tensor"), \
-        .doc = "The " words \
-               " of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension, " \
-               "with indices: " #name_ "_dim.", \
+        .doc = EBB_TEXT( \
+            "The " words \
+            " of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension, " \
+            "with indices: " #name_ "_dim."), \
         .batch = name_##_batch, \
-        .torch = "torch." #name_, \
+        .torch = EBB_TEXT("torch." #name_), \
         .node = node_, \
         .infer = all_infer, \
         .forward = name_##_forward, \
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = {"where(self == y, g / sum(self == y), 0)"}, \
+        .formula = EBB_FORMULAS("where(self == y, g / sum(self == y), 0)"), \
         .samples = EBB_SAMPLES("(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"), \
     };
 
@@ -101,18 +102,19 @@ static void some_vjp(struct ebb_vjp_call *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dims dim=all, bool keepdim=false -> Tensor"), \
-        .doc = "The " words \
-               " over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient " \
-               "evenly.", \
+        .doc = EBB_TEXT( \
+            "The " words \
+            " over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient " \
+            "evenly."), \
         .batch = ebb_batch_dims, \
-        .torch = "torch." #name_, \
+        .torch = EBB_TEXT("torch." #name_), \
         .node = node_, \
         .infer = some_infer, \
         .forward = name_##_forward, \
         .vjp = some_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = \
-            {"m = self == restore(y, self, dim, keepdim); restore(g, self, dim, keepdim) * m / sum(m, dim, True)"}, \
+        .formula = EBB_FORMULAS( \
+            "m = self == restore(y, self, dim, keepdim); restore(g, self, dim, keepdim) * m / sum(m, dim, True)"), \
         .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", \
                                "() dim=(-1)", "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"), \
     };
@@ -137,11 +139,11 @@ static ebb_status arg_infer(struct ebb_infer *f) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dims dim=all, bool keepdim=false -> Tensor"), \
-        .doc = "The index (int64) of the first " words \
-               " element along dim, a list of one, or in row-major order over all. A NaN " \
-               "counts as the " words ".", \
+        .doc = EBB_TEXT("The index (int64) of the first " words \
+                        " element along dim, a list of one, or in row-major order over all. A NaN " \
+                        "counts as the " words "."), \
         .batch = ebb_batch_dims, \
-        .torch = "torch." #name_, \
+        .torch = EBB_TEXT("torch." #name_), \
         .dtypes = EBB_NUMERIC, \
         .infer = arg_infer, \
         .forward = name_##_forward, \
@@ -179,19 +181,20 @@ static void dim_vjp(struct ebb_vjp_call *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices"), \
-        .doc = "The " words \
-               " element along dim and its index (int64), the first one where several tie; that element receives the " \
-               "gradient. NaN if any is.", \
+        .doc = EBB_TEXT( \
+            "The " words \
+            " element along dim and its index (int64), the first one where several tie; that element receives the " \
+            "gradient. NaN if any is."), \
         .batch = ebb_batch_dims, \
-        .torch = torch_, \
+        .torch = EBB_TEXT(torch_), \
         .overload = of_, \
         .node = node_, \
         .infer = dim_infer, \
         .forward = name_##_forward, \
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = \
-            {"scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"}, \
+        .formula = EBB_FORMULAS( \
+            "scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"), \
         .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
                                "i5(4,3) dim=0", "! (0,3) dim=0", "! (3) dim=1"), \
     };

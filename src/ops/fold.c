@@ -80,10 +80,10 @@ static void im2col_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_im2col = {
     EBB_SIGNATURE(im2col,
                   "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L) for "
-        "its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is another.",
-    .torch = "torch.nn.functional.unfold",
+        "its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is another."),
+    .torch = EBB_TEXT("torch.nn.functional.unfold"),
     .overload = "unfold",
     .node = "Im2ColBackward0",
     .contiguous = true,
@@ -91,7 +91,7 @@ const struct ebb_op ebb_op_im2col = {
     .forward = im2col_forward,
     .vjp = im2col_vjp,
     .batch = ebb_batch_fold,
-    .formula = {"fold(g, input.shape[-2:], kernel_size, dilation, padding, stride)"},
+    .formula = EBB_FORMULAS("fold(g, input.shape[-2:], kernel_size, dilation, padding, stride)"),
     .samples =
         EBB_SAMPLES("(2,3,4,5) kernel_size=(2,3)", "(3,5,5) kernel_size=2 dilation=2 padding=1 stride=(2,1)",
                     "(0,3,4,4) kernel_size=2", "(1,2,3,3) kernel_size=1", "b(1,2,3,3) kernel_size=2",
@@ -153,17 +153,17 @@ static void fold_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_fold = {
     EBB_SIGNATURE(fold, "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, "
                         "shape stride=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "An image (N, C, *output_size) from the columns (N, C * kernel_size, L) of a sliding window, with elements that "
-        "overlap added: the transpose of im2col.",
-    .torch = "torch.nn.functional.fold",
+        "overlap added: the transpose of im2col."),
+    .torch = EBB_TEXT("torch.nn.functional.fold"),
     .node = "Col2ImBackward0",
     .contiguous = true,
     .infer = fold_infer,
     .forward = fold_forward,
     .vjp = fold_vjp,
     .batch = ebb_batch_fold,
-    .formula = {"im2col(g, kernel_size, dilation, padding, stride)"},
+    .formula = EBB_FORMULAS("im2col(g, kernel_size, dilation, padding, stride)"),
     .samples = EBB_SAMPLES(
         "(2,12,6) output_size=(3,4) kernel_size=2", "(6,4) output_size=(3,5) kernel_size=(2,3) stride=(1,2)",
         "(1,4,9) output_size=5 kernel_size=2 dilation=2 padding=1 stride=2", "(0,4,4) output_size=3 kernel_size=2",

@@ -54,11 +54,11 @@ static void gather_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_gather = {
     EBB_SIGNATURE(gather, "Tensor self, Tensor index, dim dim -> Tensor"),
     .order = "self, dim, index",
-    .doc =
+    .doc = EBB_TEXT(
         "Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so on. "
         "index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it may be "
-        "smaller than self.",
-    .torch = "torch.gather",
+        "smaller than self."),
+    .torch = EBB_TEXT("torch.gather"),
     .node = "GatherBackward0",
     .infer = gather_infer,
     .forward = gather_forward,
@@ -66,7 +66,7 @@ const struct ebb_op ebb_op_gather = {
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(1)},
-    .formula = {"scatter_add(zeros_like(self), dim, index, g)"},
+    .formula = EBB_FORMULAS("scatter_add(zeros_like(self), dim, index, g)"),
     .samples = EBB_SAMPLES("(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
                            "(5) i5(0) dim=0", "(90,400) i400(90,300) dim=1", "! (3,4) i4(3) dim=0",
                            "! (3,4) (3,4) dim=0", "! (2,4) i3(3,4) dim=1", "! (2,4) i3(2,4) dim=0"),
@@ -97,11 +97,12 @@ static ebb_tensor *take_along_dim_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_take_along_dim = {
     EBB_SIGNATURE(take_along_dim, "Tensor self, Tensor indices, dims dim=all -> Tensor"),
-    .doc = "The same as gather, with self and indices broadcast against each other along the other dimensions; of all "
-           "elements in row-major order when no dim is given. What argmax and argsort give fits as indices.",
-    .torch = "torch.take_along_dim",
+    .doc = EBB_TEXT(
+        "The same as gather, with self and indices broadcast against each other along the other dimensions; of all "
+        "elements in row-major order when no dim is given. What argmax and argsort give fits as indices."),
+    .torch = EBB_TEXT("torch.take_along_dim"),
     .compose = take_along_dim_compose,
-    .formula = {"'scatter_add(zeros, dim, indices, g), where they were broadcast'"},
+    .formula = EBB_FORMULAS("'scatter_add(zeros, dim, indices, g), where they were broadcast'"),
     .samples =
         EBB_SAMPLES("(3,4) i4(3,1) dim=(1)", "(3,4) i3(1,4) dim=(0)", "(3,1) i1(1,4) dim=(1)", "(3,4) i12(5)",
                     "() i1() dim=(0)", "! (3,4) i4(3) dim=(1)", "! (3,4) i4(2,1) dim=(1)", "! (3,4) (3,1) dim=(1)"),
@@ -162,11 +163,11 @@ static const char *scatter_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_scatter = {
     EBB_SIGNATURE(scatter, "Tensor self, Tensor index, Number src|value, dim dim -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "self with the elements of src, or one number, put at the places that index (integers) names along dim: "
         "result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last "
-        "one stays where several meet, and the gradient of src is right only where none do.",
-    .torch = "torch.scatter",
+        "one stays where several meet, and the gradient of src is right only where none do."),
+    .torch = EBB_TEXT("torch.scatter"),
     .order = "self, dim, index, src",
     .node = "ScatterBackward0",
     .node_variant = scatter_node,
@@ -180,7 +181,7 @@ const struct ebb_op ebb_op_scatter = {
     .jvp = scatter_jvp,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"scatter(g, dim, index, 0)", NULL, "gather(g, dim, index)"},
+    .formula = EBB_FORMULAS("scatter(g, dim, index, 0)", NULL, "gather(g, dim, index)"),
     .samples = EBB_SAMPLES("(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
                            "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
                            "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"),
@@ -197,16 +198,16 @@ static ebb_tensor *scatter_mode_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_scatter_mode = {
     EBB_SIGNATURE(scatter_mode,
                   "Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "scatter with PyTorch's argument reduce: the elements of src, or one number, added to those at their places, or "
-        "multiplied with them. Recorded as scatter_add or scatter_reduce.",
-    .torch = "torch.scatter(reduce=)",
+        "multiplied with them. Recorded as scatter_add or scatter_reduce."),
+    .torch = EBB_TEXT("torch.scatter(reduce=)"),
     .overload = "scatter",
     .order = "self, dim, index, src, reduce",
     .compose = scatter_mode_compose,
     .inplace = true,
-    .parts =
-        "s = to(src, self.dtype); s = s.expand(index.shape) if s.ndim == 0 else s; scatter_add(self, dim, index, s) if reduce == 'add' else scatter_reduce(self, dim, index, s, 'prod')",
+    .parts = EBB_TEXT(
+        "s = to(src, self.dtype); s = s.expand(index.shape) if s.ndim == 0 else s; scatter_add(self, dim, index, s) if reduce == 'add' else scatter_reduce(self, dim, index, s, 'prod')"),
     .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=add", "(3,4) i4(3,6) 2 dim=-1 reduce=multiply",
                            "(3,4) i4(3,2) () dim=1 reduce=add", "(3,4) i3(2,4) (2,4) dim=0 reduce=multiply",
                            "() i1() () dim=0 reduce=add", "(5) i5(0) (0) dim=0 reduce=multiply",
@@ -233,10 +234,10 @@ static void scatter_add_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_scatter_add = {
     EBB_SIGNATURE(scatter_add, "Tensor self, Tensor index, Tensor src, dim dim -> Tensor"),
     .order = "self, dim, index, src",
-    .doc =
+    .doc = EBB_TEXT(
         "self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] += "
-        "src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.",
-    .torch = "torch.scatter_add",
+        "src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index."),
+    .torch = EBB_TEXT("torch.scatter_add"),
     .node = "ScatterAddBackward0",
     .infer = scatter_add_infer,
     .forward = scatter_add_forward,
@@ -246,7 +247,7 @@ const struct ebb_op ebb_op_scatter_add = {
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
     .saves = {0, 0, EBB_IN(1)},
-    .formula = {"g", NULL, "gather(g, dim, index)"},
+    .formula = EBB_FORMULAS("g", NULL, "gather(g, dim, index)"),
     .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0",
                            "(5) i5(0) (0) dim=0", "(90,400) i90(90,300) (90,300) dim=0", "! (3,4) i4(3,6) (3,5) dim=1",
                            "! (3,4) (3,4) (3,4) dim=1"),
@@ -405,10 +406,11 @@ const struct ebb_op ebb_op_scatter_reduce = {
                   "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, "
                   "bool? include_self=true -> Tensor"),
     .order = "self, dim, index, src, reduce",
-    .doc = "The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index "
-           "(integers) sends to one place along dim, as scatter does, together with what self has there, or with "
-           "include_self false without it. Places that nothing goes to keep what self has.",
-    .torch = "torch.scatter_reduce",
+    .doc =
+        EBB_TEXT("The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index "
+                 "(integers) sends to one place along dim, as scatter does, together with what self has there, or with "
+                 "include_self false without it. Places that nothing goes to keep what self has."),
+    .torch = EBB_TEXT("torch.scatter_reduce"),
     .node = "ScatterReduceBackward0",
     .infer = reduce_infer,
     .forward = reduce_forward,
@@ -417,8 +419,8 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .vjp = ebb__scatter_reduce_vjp,
     .batch = ebb_batch_dims,
     .saves = {ALL, 0, ALL},
-    .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
-                "'the same for src, gathered'"},
+    .formula = EBB_FORMULAS("'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
+                            "'the same for src, gathered'"),
     .samples =
         EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=sum", "(3,4) i4(3,6) (3,6) dim=-1 reduce=sum include_self=false",
                     "(3,4) i3(2,4) (2,4) dim=0 reduce=prod", "(3,4) i3(4,4) (4,4) dim=0 reduce=prod include_self=false",

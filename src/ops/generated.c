@@ -150,6 +150,7 @@ extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
+extern const struct ebb_op ebb_op_gelu_backward;
 extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
 extern const struct ebb_op ebb_op_group_norm;
@@ -561,6 +562,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
+    &ebb_op_gelu_backward,
     &ebb_op_geometric,
     &ebb_op_glu,
     &ebb_op_group_norm,
@@ -822,14 +824,92 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 407;
+const int ebb__op_table_size = 408;
+
+const struct ebb_op_input ebb__inputs_A[] = {{"A", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_A_B[] = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_LU_pivots_B[] = {{"LU", EBB_INPUT_TENSOR}, {"pivots", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_a_b[] = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_anchor_positive_negative[] = {{"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_condition_self_NUMBER_other_NUMBER[] = {{"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_cx_cells_activations_w_hh_OPTIONAL_grad_output_OPTIONAL_grad_cells_OPTIONAL_grad_activations_OPTIONAL[] = {{"cx", EBB_INPUT_TENSOR}, {"cells", EBB_INPUT_TENSOR}, {"activations", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_OPTIONAL}, {"grad_output", EBB_INPUT_OPTIONAL}, {"grad_cells", EBB_INPUT_OPTIONAL}, {"grad_activations", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_elements_NUMBER_test_elements_NUMBER[] = {{"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_gates_cx_hx_OPTIONAL_w_hh_OPTIONAL[] = {{"gates", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_OPTIONAL}, {"w_hh", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_grad[] = {{"grad", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_in[] = {{"grad_in", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output[] = {{"grad_output", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output_indices[] = {{"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output_input[] = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output_input_rstd_mean_OPTIONAL_weight_OPTIONAL[] = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_grad_output_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL[] = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_grad_output_mask[] = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output_output[] = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output_query_key_value_output_logsumexp_grad_logsumexp_OPTIONAL_attn_mask_OPTIONAL[] = {{"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_grad_output_self[] = {{"grad_output", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_grad_output_target_total_weight_weight_OPTIONAL[] = {{"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_input[] = {{"input", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_input1_input2_target[] = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_input_hx_cx_w_ih_w_hh_b_ih_OPTIONAL_b_hh_OPTIONAL[] = {{"input", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"w_ih", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_TENSOR}, {"b_ih", EBB_INPUT_OPTIONAL}, {"b_hh", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_input_mat1_mat2[] = {{"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_input_running_mean_OPTIONAL_running_var_OPTIONAL_weight_OPTIONAL_bias_OPTIONAL[] = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_input_weight[] = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_input_weight_OPTIONAL[] = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_input_weight_OPTIONAL_bias_OPTIONAL[] = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_input_weight_bias_OPTIONAL[] = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_log_probs_targets[] = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL[] = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_mean_NUMBER_std_NUMBER[] = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_pivots[] = {{"pivots", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_query_key_value_attn_mask_OPTIONAL[] = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_repeats[] = {{"repeats", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self[] = {{"self", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_B[] = {{"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_NUMBER_boundaries[] = {{"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_NUMBER_exponent_NUMBER[] = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_NUMBER_other_NUMBER[] = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_b[] = {{"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_batch1_batch2[] = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_end_weight_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_factor_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_index[] = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_index_source[] = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_index_src[] = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_index_src_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_index_value_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_indices[] = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_indices_OPTIONAL_LIST[] = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}};
+const struct ebb_op_input ebb__inputs_self_indices_OPTIONAL_LIST_values[] = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_input2[] = {{"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_mask[] = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_mask_source[] = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_mask_value_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_mat2[] = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_mat_vec[] = {{"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_max_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_min_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_min_OPTIONAL_NUMBER_max_OPTIONAL_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_other[] = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_p_OPTIONAL_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_repeats[] = {{"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_src[] = {{"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_target[] = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_target_var_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_target_weight_OPTIONAL[] = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_self_target_weight_OPTIONAL_pos_weight_OPTIONAL[] = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_self_tensor[] = {{"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_tensor1_tensor2[] = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_value_NUMBER[] = {{"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}};
+const struct ebb_op_input ebb__inputs_self_vec[] = {{"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_vec1_vec2[] = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_vec2[] = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_weight[] = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_self_weights_OPTIONAL[] = {{"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_sorted_sequence_self_NUMBER_sorter_OPTIONAL[] = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}};
+const struct ebb_op_input ebb__inputs_tensors_LIST[] = {{"tensors", EBB_INPUT_LIST}};
+const struct ebb_op_input ebb__inputs_x1_x2[] = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}};
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
@@ -837,28 +917,9 @@ const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
-const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool1d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool2d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool3d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
@@ -874,25 +935,6 @@ const struct ebb_attr ebb__attr_table_addcdiv[] = {
     {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_addcmul[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_addmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_addmv[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_addr[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_all[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
@@ -903,37 +945,12 @@ const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
     {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, false, EBB_BOOL, true}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_amax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_amin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_any[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_any, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_any, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_arange[] = {
     {"start", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"end", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"step", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_argmax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_argmin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_argsort[] = {
@@ -975,30 +992,6 @@ const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
     {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_baddbmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_batch_norm[] = {
     {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, 0, EBB_F64, true}, "0.1", NULL},
@@ -1007,10 +1000,6 @@ const struct ebb_attr ebb__attr_table_batch_norm[] = {
 
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_bincount[] = {
@@ -1048,10 +1037,6 @@ const struct ebb_attr ebb__attr_table_cholesky[] = {
     {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_chunk[] = {
     {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
@@ -1065,44 +1050,12 @@ const struct ebb_attr ebb__attr_table_conv1d[] = {
     {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, 0, EBB_DTYPE_NONE, false}, "listed", "padding"},
 };
 
-const struct ebb_attr ebb__attr_table_conv2d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, 0, EBB_DTYPE_NONE, false}, "listed", "padding"},
-};
-
-const struct ebb_attr ebb__attr_table_conv3d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, 0, EBB_DTYPE_NONE, false}, "listed", "padding"},
-};
-
 const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
     {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
     {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_convolution[] = {
@@ -1169,18 +1122,9 @@ const struct ebb_attr ebb__attr_table_cummax[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
-const struct ebb_attr ebb__attr_table_cummin[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummin, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_cumprod[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumprod, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumprod, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_cumsum[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumsum, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumsum, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_diag[] = {
@@ -1225,16 +1169,8 @@ const struct ebb_attr ebb__attr_table_eigh[] = {
     {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U,l,u", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_eigvalsh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U,l,u", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_einsum[] = {
     {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_elu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_embedding[] = {
@@ -1260,10 +1196,6 @@ const struct ebb_attr ebb__attr_table_empty_like[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_expand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_exponential[] = {
     {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_exponential, lambd), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
@@ -1275,24 +1207,9 @@ const struct ebb_attr ebb__attr_table_eye[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, false, EBB_BOOL, true}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_feature_dropout[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_flash_attention[] = {
     {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention, is_causal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_flash_attention_backward[] = {
-    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention_backward, is_causal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention_backward, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
@@ -1323,10 +1240,6 @@ const struct ebb_attr ebb__attr_table_full_like[] = {
     {"fill_value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_gather[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
@@ -1383,14 +1296,6 @@ const struct ebb_attr ebb__attr_table_index_add[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_index_copy[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_index_fill[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_index_put[] = {
     {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
@@ -1399,10 +1304,6 @@ const struct ebb_attr ebb__attr_table_index_reduce[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_reduce, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_index_reduce, reduce), true, "prod,mean,amax,amin", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_reduce, include_self), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_index_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_instance_norm[] = {
@@ -1440,10 +1341,6 @@ const struct ebb_attr ebb__attr_table_kthvalue[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_layer_norm[] = {
     {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, 0, EBB_F64, true}, "1e-5", NULL},
@@ -1473,19 +1370,6 @@ const struct ebb_attr ebb__attr_table_linspace[] = {
 const struct ebb_attr ebb__attr_table_log_normal[] = {
     {"mean", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, mean), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
     {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, std), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_log_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_logcumsumexp[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_logcumsumexp, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
@@ -1524,11 +1408,6 @@ const struct ebb_attr ebb__attr_table_lu_solve[] = {
     {"adjoint", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_lu_solve, adjoint), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
-    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_matrix_norm[] = {
     {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "fro", NULL},
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "(-2,-1)", NULL},
@@ -1561,24 +1440,6 @@ const struct ebb_attr ebb__attr_table_max_pool1d[] = {
     {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_max_pool2d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_max_pool3d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
     {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -1590,18 +1451,8 @@ const struct ebb_attr ebb__attr_table_mean[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_median_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_median_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_median_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_meshgrid[] = {
     {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, 0, EBB_DTYPE_NONE, false}, "ij", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_min_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_movedim[] = {
@@ -1609,22 +1460,10 @@ const struct ebb_attr ebb__attr_table_movedim[] = {
     {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
-const struct ebb_attr ebb__attr_table_mse_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
     {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_multinomial[] = {
@@ -1638,36 +1477,10 @@ const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_nanmean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nanmean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nanmean, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_nanmedian_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_nanmedian_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmedian_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_nansum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nansum, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nansum, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nansum, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_narrow[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
-    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_native_dropout[] = {
-    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
@@ -1718,17 +1531,6 @@ const struct ebb_attr ebb__attr_table_one_hot[] = {
     {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-1", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_ones[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_ones_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_pad[] = {
     {"pad", EBB_ATTR_INTS, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, 0, EBB_DTYPE_NONE, false}, "constant", NULL},
@@ -1745,10 +1547,6 @@ const struct ebb_attr ebb__attr_table_pairwise_distance[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, p), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, eps), false, NULL, {1e-6, 0, EBB_F64, true}, "1e-6", NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pairwise_distance, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_permute[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pinv[] = {
@@ -1772,33 +1570,8 @@ const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_polygamma[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_prod[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_put[] = {
-    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_qr[] = {
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, 0, EBB_DTYPE_NONE, false}, "reduced", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_rand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_rand_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
@@ -1814,17 +1587,6 @@ const struct ebb_attr ebb__attr_table_randint_like[] = {
     {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, high), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_randn[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_randn_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_random[] = {
@@ -1861,10 +1623,6 @@ const struct ebb_attr ebb__attr_table_reshape[] = {
     {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
-const struct ebb_attr ebb__attr_table_reshape_alias[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_rms_norm[] = {
     {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
@@ -1895,14 +1653,6 @@ const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[] = {
     {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, is_causal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scaled_dot_product_attention, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"enable_gqa", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, enable_gqa), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_scatter[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_scatter_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_mode[] = {
@@ -1953,31 +1703,9 @@ const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_softmin[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_softplus[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, 20, EBB_I64, true}, "20", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_softshrink[] = {
-    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_solve[] = {
@@ -1990,12 +1718,6 @@ const struct ebb_attr ebb__attr_table_solve_triangular[] = {
     {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_sort[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
-    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_split[] = {
     {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "split_size_or_sections"},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
@@ -2004,10 +1726,6 @@ const struct ebb_attr ebb__attr_table_split[] = {
 const struct ebb_attr ebb__attr_table_split_with_sizes[] = {
     {"split_sizes", EBB_ATTR_INTS, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "split_size_or_sections"},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_squeeze[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_stack[] = {
@@ -2020,28 +1738,8 @@ const struct ebb_attr ebb__attr_table_std[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_std_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_sub_scaled[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_sub_scaled, alpha), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_sum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_svd[] = {
     {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_take_along_dim[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensor_split[] = {
@@ -2076,10 +1774,6 @@ const struct ebb_attr ebb__attr_table_to[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
-const struct ebb_attr ebb__attr_table_to_copy[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_topk[] = {
     {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
@@ -2090,10 +1784,6 @@ const struct ebb_attr ebb__attr_table_topk[] = {
 const struct ebb_attr ebb__attr_table_transpose[] = {
     {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_tril[] = {
-    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tril_indices[] = {
@@ -2109,17 +1799,6 @@ const struct ebb_attr ebb__attr_table_triplet_margin_loss[] = {
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, eps), false, NULL, {1e-6, 0, EBB_F64, true}, "1e-6", NULL},
     {"swap", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_triplet_margin_loss, swap), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_triplet_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_triu[] = {
-    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_triu_indices[] = {
-    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "int64", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unbind[] = {
@@ -2162,10 +1841,6 @@ const struct ebb_attr ebb__attr_table_unique_consecutive[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_unique_consecutive, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_unsafe_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
@@ -2186,42 +1861,11 @@ const struct ebb_attr ebb__attr_table_upsample_backward[] = {
     {"scales", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_upsample_backward, scales), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
-const struct ebb_attr ebb__attr_table_var[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_var_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
 const struct ebb_attr ebb__attr_table_vector_norm[] = {
     {"ord", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_vector_norm, ord), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_view_dtype[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_view_dtype, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-};
-
-const struct ebb_attr ebb__attr_table_zeros[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-};
-
-const struct ebb_attr ebb__attr_table_zeros_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
@@ -3381,6 +3025,12 @@ ebb_tensor *(ebb_gelu_)(ebb_tensor *self, ebb_gelu_options options) {
     const struct ebb__attrs_gelu attrs = {.approximate = options.approximate};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_gelu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_gelu_backward)(ebb_tensor *grad_output, ebb_tensor *self, ebb_gelu_backward_options options) {
+    const struct ebb__attrs_gelu_backward attrs = {.approximate = options.approximate};
+    ebb_tensor *const in[] = {grad_output, self};
+    return ebb_call_op1(&ebb_op_gelu_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_geometric)(ebb_tensor *self, double p) {

@@ -203,20 +203,20 @@ static void index_batch(struct ebb_batch_call *b) { batch_indexed(b, b->n_in - 1
 
 const struct ebb_op ebb_op_index = {
     EBB_SIGNATURE(index, "Tensor self, Tensors? indices -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The elements of self that index tensors name: result[i] = self[indices[0][i], indices[1][i], ...]. Indices are "
         "integers, negative ones from the end, and broadcast; or masks (bool) over one or more dimensions, which stand for "
         "the places where they are true. NULL in the list is all of a dimension, as are dimensions beyond the list. The "
         "indices' dimensions stand in the place of those indexed where these are neighbours, else in front. ebb_getitem "
-        "takes numbers and slices, too.",
-    .torch = "torch.Tensor.__getitem__",
+        "takes numbers and slices, too."),
+    .torch = EBB_TEXT("torch.Tensor.__getitem__"),
     .node = "IndexBackward0",
     .compose = index_compose,
     .vjp = index_vjp,
     .jvp = ebb_jvp_linear,
     .batch = index_batch,
     .saves = {EBB_IN(1)},
-    .formula = {"index_put(zeros_like(self), indices, g, True)"},
+    .formula = EBB_FORMULAS("index_put(zeros_like(self), indices, g, True)"),
     .samples =
         EBB_SAMPLES("(4,3) [i4(6)]", "(4,3) [none i3(5)]", "(4,3) [i4(2,1) i3(3)]", "(2,3,4) [i2(2) none i4(2)]",
                     "(2,3,4) [none i3(2,2) i4(2)]", "(4,3) [b(4)]", "(4,3) [b(4,3)]", "(2,3,4) [none b(3) i4(1)]",
@@ -302,11 +302,11 @@ static void put_batch(struct ebb_batch_call *b) { batch_indexed(b, b->n_in - 2, 
 
 const struct ebb_op ebb_op_index_put = {
     EBB_SIGNATURE(index_put, "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "self with values, broadcast, in the places that indices name as index has it: the last one stays where several "
         "meet, and the gradient of values is right only where none do; or added to what is there, with accumulate, in "
-        "row-major order. ebb_setitem takes numbers and slices, too.",
-    .torch = "torch.index_put",
+        "row-major order. ebb_setitem takes numbers and slices, too."),
+    .torch = EBB_TEXT("torch.index_put"),
     .node = "IndexPutBackward0",
     .infer = put_infer,
     .forward = put_forward,
@@ -316,7 +316,8 @@ const struct ebb_op ebb_op_index_put = {
     .jvp = ebb_jvp_linear,
     .batch = put_batch,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"g if accumulate else index_put(g, indices, zeros((), g.dtype))", NULL, "index(g, indices)"},
+    .formula =
+        EBB_FORMULAS("g if accumulate else index_put(g, indices, zeros((), g.dtype))", NULL, "index(g, indices)"),
     .samples = EBB_SAMPLES(
         "(4,3) [i1(1)] (1,3)", "(4,3) [i4(6)] (6,3) accumulate=true", "(4,3) [none i3(5)] () accumulate=true",
         "(4,3) [i4(2,1) i3(3)] (3) accumulate=true", "(2,3,4) [i2(2) none i4(2)] (2,3) accumulate=true",

@@ -43,10 +43,10 @@ static void batch_list(struct ebb_batch_call *b) { ebb__batch_dims_but(b, EBB_IN
 const struct ebb_op ebb_op_index_select = {
     EBB_SIGNATURE(index_select, "Tensor self, Tensor index, dim dim -> Tensor"),
     .order = "self, dim, index",
-    .doc =
+    .doc = EBB_TEXT(
         "The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as "
-        "named: result[i] = self[index[i]] for dim 0.",
-    .torch = "torch.index_select",
+        "named: result[i] = self[index[i]] for dim 0."),
+    .torch = EBB_TEXT("torch.index_select"),
     .node = "IndexSelectBackward0",
     .infer = select_infer,
     .forward = select_forward,
@@ -54,7 +54,7 @@ const struct ebb_op ebb_op_index_select = {
     .jvp = ebb_jvp_linear,
     .batch = batch_list,
     .saves = {EBB_IN(1)},
-    .formula = {"index_add(zeros_like(self), dim, index, g)"},
+    .formula = EBB_FORMULAS("index_add(zeros_like(self), dim, index, g)"),
     .samples = EBB_SAMPLES("(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0",
                            "() i1(1) dim=0", "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0",
                            "! (3,4) (2) dim=0", "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"),
@@ -109,9 +109,10 @@ static void add_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_index_add = {
     EBB_SIGNATURE(index_add, "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor"),
     .order = "self, dim, index, source",
-    .doc = "self with alpha times the slices of source added at the places that index (integers) names along dim, in "
-           "order: result[index[i]] += alpha * source[i] for dim 0.",
-    .torch = "torch.index_add",
+    .doc = EBB_TEXT(
+        "self with alpha times the slices of source added at the places that index (integers) names along dim, in "
+        "order: result[index[i]] += alpha * source[i] for dim 0."),
+    .torch = EBB_TEXT("torch.index_add"),
     .node = "IndexAddBackward0",
     .infer = add_infer,
     .forward = add_forward,
@@ -121,7 +122,7 @@ const struct ebb_op ebb_op_index_add = {
     .jvp = ebb_jvp_linear,
     .batch = batch_list,
     .saves = {0, 0, EBB_IN(1)},
-    .formula = {"g", NULL, "alpha * index_select(g, dim, index)"},
+    .formula = EBB_FORMULAS("g", NULL, "alpha * index_select(g, dim, index)"),
     .samples = EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
                            "() i1(1) () dim=0", "(4,3) i4(6) (6,3) dim=0 alpha=-2", "(4) i4() (1) dim=0 alpha=0",
                            "(20,300) i20(70) (70,300) dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
@@ -152,9 +153,10 @@ static void copy_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_index_copy = {
     EBB_SIGNATURE(index_copy, "Tensor self, Tensor index, Tensor source, dim dim -> Tensor"),
     .order = "self, dim, index, source",
-    .doc = "self with the slices that index (integers) names along dim replaced by those of source, in order: "
-           "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice.",
-    .torch = "torch.index_copy",
+    .doc = EBB_TEXT(
+        "self with the slices that index (integers) names along dim replaced by those of source, in order: "
+        "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice."),
+    .torch = EBB_TEXT("torch.index_copy"),
     .node = "IndexCopyBackward0",
     .autocast = EBB_AUTOCAST_WIDEST,
     .infer = copy_infer,
@@ -165,7 +167,7 @@ const struct ebb_op ebb_op_index_copy = {
     .jvp = ebb_jvp_linear,
     .batch = batch_list,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"},
+    .formula = EBB_FORMULAS("index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"),
     .samples = EBB_SAMPLES("(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
                            "() i1(1) () dim=0", "(4) i4(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0",
                            "! (3,4) (2) (2,4) dim=0", "! (0,4) i1(2) (2,4) dim=0"),
@@ -211,8 +213,9 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
 const struct ebb_op ebb_op_index_fill = {
     EBB_SIGNATURE(index_fill, "Tensor self, Tensor index, Number value, dim dim -> Tensor"),
     .order = "self, dim, index, value",
-    .doc = "self with the slices that index (integers, negative ones from the end) names along dim filled with value.",
-    .torch = "torch.index_fill",
+    .doc = EBB_TEXT(
+        "self with the slices that index (integers, negative ones from the end) names along dim filled with value."),
+    .torch = EBB_TEXT("torch.index_fill"),
     .node = "IndexFillBackward0",
     .node_variant = fill_node,
     .promote = EBB_PROMOTE_FIRST,
@@ -225,7 +228,7 @@ const struct ebb_op ebb_op_index_fill = {
     .jvp = fill_jvp,
     .batch = batch_list,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"index_fill(g, dim, index, 0)", NULL, "sum(index_select(g, dim, index))"},
+    .formula = EBB_FORMULAS("index_fill(g, dim, index, 0)", NULL, "sum(index_select(g, dim, index))"),
     .samples =
         EBB_SAMPLES("(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
                     "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"),
@@ -278,10 +281,10 @@ static void reduce_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_index_reduce = {
     EBB_SIGNATURE(index_reduce, "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, "
                                 "bool? include_self=true -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The product, mean, largest or smallest of the slices of source that index (integers) sends to one place along dim, "
-        "together with what self has there, or with include_self false without it: scatter_reduce of slices.",
-    .torch = "torch.index_reduce",
+        "together with what self has there, or with include_self false without it: scatter_reduce of slices."),
+    .torch = EBB_TEXT("torch.index_reduce"),
     .order = "self, dim, index, source, reduce, include_self",
     .node = "IndexReduceBackward0",
     .compose = reduce_compose,
@@ -289,8 +292,8 @@ const struct ebb_op ebb_op_index_reduce = {
     .vjp = reduce_vjp,
     .batch = batch_list,
     .saves = {REDUCED, 0, REDUCED},
-    .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
-                "'the same for source, of the slices that index names'"},
+    .formula = EBB_FORMULAS("'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
+                            "'the same for source, of the slices that index names'"),
     .samples =
         EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0 reduce=prod", "(2,5,3) i5(2) (2,2,3) dim=-2 reduce=mean",
                     "(3,4) i4(0) (3,0) dim=1 reduce=amax", "() i1(1) () dim=0 reduce=amin",

@@ -286,11 +286,11 @@ static const char *upsample_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_upsample = {
     EBB_SIGNATURE(upsample, "Tensor input, shape size, " OPTIONS_TEXT),
-    .doc =
+    .doc = EBB_TEXT(
         "input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes; "
         "scales, where given, one or one for each dimension, decide the positions in place of the ratios of the sizes. "
-        "With antialias an output is the mean of all that it covers.",
-    .torch = "torch.ops.aten.upsample_nearest2d",
+        "With antialias an output is the mean of all that it covers."),
+    .torch = EBB_TEXT("torch.ops.aten.upsample_nearest2d"),
     .node = "UpsampleNearest2DBackward0",
     .node_variant = upsample_node,
     .contiguous = true,
@@ -298,7 +298,7 @@ const struct ebb_op ebb_op_upsample = {
     .forward = upsample_forward,
     .vjp = upsample_vjp,
     .batch = ebb_batch_fold,
-    .formula = {"upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"},
+    .formula = EBB_FORMULAS("upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"),
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
         "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
@@ -340,8 +340,8 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_upsample_backward = {
     EBB_SIGNATURE(upsample_backward, "Tensor grad_output, shape input_size, " OPTIONS_TEXT),
-    .doc = "The gradient of upsample for an input of shape input_size.",
-    .torch = "torch.ops.aten.upsample_nearest2d_backward",
+    .doc = EBB_TEXT("The gradient of upsample for an input of shape input_size."),
+    .torch = EBB_TEXT("torch.ops.aten.upsample_nearest2d_backward"),
     .node = "UpsampleNearest2DBackwardBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -349,7 +349,7 @@ const struct ebb_op ebb_op_upsample_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .batch = ebb_batch_fold,
-    .formula = {"upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"},
+    .formula = EBB_FORMULAS("upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"),
     .samples = EBB_SAMPLES(
         "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
         "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "(1,2,3,6) input_size=(1,2,7,5) mode=linear antialias=true",
@@ -421,17 +421,17 @@ const struct ebb_op ebb_op_interpolate = {
         "Tensor input, shape size=none, floats scale_factor=none, "
         "enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, "
         "bool recompute_scale_factor=false, bool antialias=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor, one or one for each dimension "
         "(rounded down). linear, "
         "bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are "
         "taken as squares, or with align_corners as points, the first and the last of which stay where they are. A "
         "scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes. With "
         "antialias, bilinear and bicubic take the mean of all that an output covers. Bytes are multiplied with weights of 15 "
-        "bits, and rounded after each dimension.",
-    .torch = "torch.nn.functional.interpolate",
+        "bits, and rounded after each dimension."),
+    .torch = EBB_TEXT("torch.nn.functional.interpolate"),
     .compose = interpolate,
-    .parts = "'the operator of the mode, upsample_nearest2d and the like, or adaptive_avg_pool2d for area'",
+    .parts = EBB_TEXT("'the operator of the mode, upsample_nearest2d and the like, or adaptive_avg_pool2d for area'"),
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
         "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",

@@ -92,10 +92,10 @@ static void det_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_det = {
     EBB_SIGNATURE(det, "Tensor A -> Tensor output, Tensor LU[], Tensor pivots[]"),
-    .doc =
+    .doc = EBB_TEXT(
         "Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there "
-        "needs distinct singular values. lu_factor's factors of A are kept for the gradient.",
-    .torch = "torch.linalg.det",
+        "needs distinct singular values. lu_factor's factors of A are kept for the gradient."),
+    .torch = EBB_TEXT("torch.linalg.det"),
     .node = "LinalgDetBackward0",
     .dtypes = EBB_FLOATING,
     .infer = det_infer,
@@ -105,7 +105,7 @@ const struct ebb_op ebb_op_det = {
     .batch = ebb_batch_leading,
     .constant_outs = EBB_OUT(1) | EBB_OUT(2),
     .saves = {EBB_IN(0) | EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
-    .formula = {"(g * y)[..., None, None] * inv(A).mT"},
+    .formula = EBB_FORMULAS("(g * y)[..., None, None] * inv(A).mT"),
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
                            "! (2,3)", "! (3)", "! i5(3,3)"),
 };
@@ -118,9 +118,10 @@ static void slogdet_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_slogdet = {
     EBB_SIGNATURE(slogdet, "Tensor A -> Tensor sign, Tensor logabsdet, Tensor LU[], Tensor pivots[]"),
-    .doc = "Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the "
-           "gradient is not finite. lu_factor's factors of A are kept for the gradient.",
-    .torch = "torch.linalg.slogdet",
+    .doc = EBB_TEXT(
+        "Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the "
+        "gradient is not finite. lu_factor's factors of A are kept for the gradient."),
+    .torch = EBB_TEXT("torch.linalg.slogdet"),
     .node = "LinalgSlogdetBackward0",
     .dtypes = EBB_FLOATING,
     .infer = det_infer,
@@ -131,7 +132,7 @@ const struct ebb_op ebb_op_slogdet = {
     .batch = ebb_batch_leading,
     .constant_outs = EBB_OUT(2) | EBB_OUT(3),
     .saves = {EBB_IN(0) | EBB_OUT(2) | EBB_OUT(3)},
-    .formula = {"g_logabsdet[..., None, None] * inv(A).mT"},
+    .formula = EBB_FORMULAS("g_logabsdet[..., None, None] * inv(A).mT"),
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
                            "! i5(3,3)"),
 };
@@ -143,10 +144,10 @@ static ebb_tensor *logdet(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_logdet = {
     EBB_SIGNATURE(logdet, "Tensor input -> Tensor"),
-    .doc = "Logarithms of determinants: NaN for a negative one, -inf for 0.",
-    .torch = "torch.logdet",
+    .doc = EBB_TEXT("Logarithms of determinants: NaN for a negative one, -inf for 0."),
+    .torch = EBB_TEXT("torch.logdet"),
     .compose = logdet,
-    .parts = "d = slogdet(input); where(d.sign == -1, nan, d.logabsdet)",
+    .parts = EBB_TEXT("d = slogdet(input); where(d.sign == -1, nan, d.logabsdet)"),
     .samples = EBB_SAMPLES("wc(3,3)", "wc(2,4,4)", "(0,0)", "(0,3,3)", "! (2,3)", "! (3)"),
 };
 
@@ -200,9 +201,9 @@ static void inv_vjp(struct ebb_vjp_call *v) {
 #define INVERSE(name_, signature_, torch_, doc_) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, signature_), \
-        .doc = doc_, \
+        .doc = EBB_TEXT(doc_), \
         .batch = ebb_batch_leading, \
-        .torch = torch_, \
+        .torch = EBB_TEXT(torch_), \
         .node = "LinalgInvExBackward0", \
         .autocast = EBB_AUTOCAST_F32, \
         .dtypes = EBB_FLOATING, \
@@ -212,7 +213,7 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .vjp = inv_vjp, \
         .undefined_grads = true, \
         .saves = {EBB_OUT(0)}, \
-        .formula = {"-y.mT @ g @ y.mT"}, \
+        .formula = EBB_FORMULAS("-y.mT @ g @ y.mT"), \
         .samples = EBB_SAMPLES("wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", \
                                "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"), \
     }

@@ -38,17 +38,17 @@ static void batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_logsumexp = {
     EBB_SIGNATURE(logsumexp, "Tensor self, dims dim, bool keepdim=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "log(sum(exp(self))) over the dimensions listed in dim, or over all when the list is empty. The largest element is "
-        "taken out before the exponentials, so that nothing overflows.",
-    .torch = "torch.logsumexp",
+        "taken out before the exponentials, so that nothing overflows."),
+    .torch = EBB_TEXT("torch.logsumexp"),
     .node = "LogsumexpBackward0",
     .dtypes = EBB_FLOATING,
     .compose = compose,
     .vjp = vjp,
     .batch = batch,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"restore(g, self, dim, keepdim) * exp(self - restore(y, self, dim, keepdim))"},
+    .formula = EBB_FORMULAS("restore(g, self, dim, keepdim) * exp(self - restore(y, self, dim, keepdim))"),
     .samples = EBB_SAMPLES("(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)",
                            "(3,4) dim=()", "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"),
 };

@@ -143,12 +143,12 @@ const struct ebb_op ebb_op_nll_loss = {
         nll_loss,
         "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean "
         "-> Tensor output, Tensor total_weight[]"),
-    .doc =
+    .doc = EBB_TEXT(
         "The negative log likelihood -weight[t] * self[..., t, ...] of the classes t that target (int64) names, for "
         "log-probabilities self (C), (N, C) or (N, C, d1, ...) and target (), (N) or (N, d1, ...). The mean divides by "
         "total_weight, the sum of the weights that took part. Targets equal to ignore_index count nothing; since 0 is a class, it is a "
-        "list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of self's dtype.",
-    .torch = "torch.nn.functional.nll_loss",
+        "list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of self's dtype."),
+    .torch = EBB_TEXT("torch.nn.functional.nll_loss"),
     .node = "NllLossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .node_variant = nll_node,
@@ -159,7 +159,7 @@ const struct ebb_op ebb_op_nll_loss = {
     .vjp = nll_vjp,
     .batch = nll_batch,
     .saves = {EBB_IN(1) | EBB_IN(2) | EBB_OUT(1)},
-    .formula = {"nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index, reduction)"},
+    .formula = EBB_FORMULAS("nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index, reduction)"),
     .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) reduction=sum", "(3,4) i4(3) reduction=none", "(4) i4()",
                            "(2,4,3) i4(2,3)", "(2,4,3,2) i4(2,3,2) (4) reduction=none", "(3,4) i4(3) ignore_index=(0)",
                            "(0,4) i4(0) reduction=sum", "! (3,4) i4(4)", "! (3,4) (3)", "! (3,4) i4(3) (3)",
@@ -245,10 +245,10 @@ const struct ebb_op ebb_op_nll_loss_backward = {
     EBB_SIGNATURE(nll_loss_backward,
                   "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, "
                   "shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The gradient of nll_loss for log-probabilities of shape size: -grad_output * weight[t] (divided by total_weight for the "
-        "mean) at the classes t that target names, zero elsewhere.",
-    .torch = "torch.ops.aten.nll_loss_backward",
+        "mean) at the classes t that target names, zero elsewhere."),
+    .torch = EBB_TEXT("torch.ops.aten.nll_loss_backward"),
     .node = "NllLossBackwardBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -257,7 +257,7 @@ const struct ebb_op ebb_op_nll_loss_backward = {
     .vjp = nll_backward_vjp,
     .batch = nll_backward_batch,
     .saves = {EBB_IN(1) | EBB_IN(3)},
-    .formula = {"nll_loss(g, target, weight, ignore_index, reduction)"},
+    .formula = EBB_FORMULAS("nll_loss(g, target, weight, ignore_index, reduction)"),
     .samples = EBB_SAMPLES("() i4(3) () size=(3,4) reduction=sum", "(3) i4(3) () (4) size=(3,4) reduction=none",
                            "() i4(2,3) () size=(2,4,3) reduction=sum", "! () i4(3) () size=(2,4)"),
 };
@@ -338,18 +338,18 @@ static ebb_tensor *cross_entropy(struct ebb_forward *f) {
 const struct ebb_op ebb_op_cross_entropy = {
     EBB_SIGNATURE(cross_entropy, "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, "
                                  "enum(mean|sum|none) reduction=mean, float label_smoothing=0 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The cross entropy of logits self (C), (N, C) or (N, C, d1, ...) with target: class numbers (int64) without the class "
         "dimension, or probabilities in the shape of self. It is nll_loss(log_softmax(self), target); weight, ignore_index (a "
         "list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1] mixes the target with "
-        "the uniform distribution.",
-    .torch = "torch.nn.functional.cross_entropy",
+        "the uniform distribution."),
+    .torch = EBB_TEXT("torch.nn.functional.cross_entropy"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = cross_entropy,
-    .formula = {"'(softmax(self) - target) * weight * g / count, target as probabilities'",
-                "'-log_softmax(self) * weight * g / count, for probabilities'"},
-    .parts =
-        "d = 1 if self.ndim > 1 else 0; s = label_smoothing; w = 1 if weight == None else weight.view([-1] + [1, 1, 1, 1, 1, 1][:max(self.ndim - 2, 0)]); p = log_softmax(self, d); c = target.dtype == int64; l = nll_loss(p, target, weight, ignore_index, reduction) if c else -sum(p * w * (target * (1 - s) + s / self.shape[d]), d); l if c or reduction == 'none' else mean(l) if reduction == 'mean' else sum(l)",
+    .formula = EBB_FORMULAS("'(softmax(self) - target) * weight * g / count, target as probabilities'",
+                            "'-log_softmax(self) * weight * g / count, for probabilities'"),
+    .parts = EBB_TEXT(
+        "d = 1 if self.ndim > 1 else 0; s = label_smoothing; w = 1 if weight == None else weight.view([-1] + [1, 1, 1, 1, 1, 1][:max(self.ndim - 2, 0)]); p = log_softmax(self, d); c = target.dtype == int64; l = nll_loss(p, target, weight, ignore_index, reduction) if c else -sum(p * w * (target * (1 - s) + s / self.shape[d]), d); l if c or reduction == 'none' else mean(l) if reduction == 'mean' else sum(l)"),
     .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1",
                            "(3,4) i4(3) reduction=none label_smoothing=0.5", "(4) i4()",
                            "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",

@@ -118,13 +118,13 @@ static void batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_lstm_recurrence = {
     EBB_SIGNATURE(lstm_recurrence, "Tensor gates, Tensor cx, Tensor? hx, Tensor? w_hh -> Tensor output, Tensor cells, "
                                    "Tensor activations"),
-    .doc =
+    .doc = EBB_TEXT(
         "The steps of an LSTM whose inputs have been multiplied by their weights. gates (steps, batch, 4 * units), or of one "
         "step (batch, 4 * units) or (4 * units), are i, f, g and o in the order of torch.nn.LSTM, to which h w_hh^T is "
         "added, with h the state of the step before, first hx; without hx and w_hh (4 * units, units) they are complete. Then c = "
         "sigmoid(f) * c + sigmoid(i) * tanh(g), first of cx, and h = sigmoid(o) * tanh(c). output has all h and cells all c, "
-        "activations have the four gates behind their functions, which backward reads.",
-    .torch = "torch.lstm",
+        "activations have the four gates behind their functions, which backward reads."),
+    .torch = EBB_TEXT("torch.lstm"),
     .node = "ThnnFusedLstmCellBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
@@ -135,11 +135,12 @@ const struct ebb_op ebb_op_lstm_recurrence = {
     .vjp = vjp,
     .batch = batch,
     .saves = {ALL, ALL, ALL, ALL | EBB_IN(STATE) | EBB_OUT(0)},
-    .formula = {"'(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), dh * tanh(c) * o * (1 - o)) of "
-                "each step, the last one first, for activations (i, f, z, o)'",
-                "'dc * f of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)'",
-                "'d_gates @ w_hh of the first step; dh of a step has the same of the step after'",
-                "'the sum of d_gates^T @ h_before over all steps'"},
+    .formula = EBB_FORMULAS(
+        "'(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), dh * tanh(c) * o * (1 - o)) of "
+        "each step, the last one first, for activations (i, f, z, o)'",
+        "'dc * f of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)'",
+        "'d_gates @ w_hh of the first step; dh of a step has the same of the step after'",
+        "'the sum of d_gates^T @ h_before over all steps'"),
     .samples = EBB_SAMPLES("(8) (2)", "(3,8) (3,2)", "(3,8) (3,2) (3,2) (8,2)", "(4) (1) (1) (4,1)",
                            "(4,3,8) (3,2) (3,2) (8,2)", "(3,2,8) (2,2)", "(9,2,12) (2,3) (2,3) (12,3)",
                            "(2,9,72) (9,18) (9,18) (72,18)", "(2,0,8) (0,2) (0,2) (8,2)", "(2,3,0) (3,0)",
@@ -251,10 +252,10 @@ const struct ebb_op ebb_op_lstm_recurrence_backward = {
     EBB_SIGNATURE(lstm_recurrence_backward,
                   "Tensor cx, Tensor cells, Tensor activations, Tensor? w_hh, Tensor? grad_output, Tensor? grad_cells, "
                   "Tensor? grad_activations -> Tensor grad_gates, Tensor grad_cx, Tensor grad_hx"),
-    .doc =
+    .doc = EBB_TEXT(
         "The gradients of lstm_recurrence's gates, cx and hx (nothing without w_hh), from its results and those of their "
-        "gradients that are given.",
-    .torch = "torch.ops.aten._thnn_fused_lstm_cell_backward",
+        "gradients that are given."),
+    .torch = EBB_TEXT("torch.ops.aten._thnn_fused_lstm_cell_backward"),
     .node = "ThnnFusedLstmCellBackwardBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
@@ -265,8 +266,8 @@ const struct ebb_op ebb_op_lstm_recurrence_backward = {
     .vjp = backward_vjp,
     .batch = backward_batch,
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
-    .formula = {"'that of the same, step by step'", "'likewise'", "'likewise'", "'likewise'", "'likewise'",
-                "'likewise'", "'likewise'"},
+    .formula = EBB_FORMULAS("'that of the same, step by step'", "'likewise'", "'likewise'", "'likewise'", "'likewise'",
+                            "'likewise'", "'likewise'"),
     .samples = EBB_SAMPLES("(2) (2) (8) none (2)", "(3,2) (3,2) (3,8) (8,2) (3,2) (3,2) (3,8)",
                            "(2,2) (3,2,2) (3,2,8) (8,2) (3,2,2)", "(2,2) (3,2,2) (3,2,8) none none (3,2,2)",
                            "(2,1) (2,2,1) (2,2,4) (4,1) none none (2,2,4)", "(0,2) (2,0,2) (2,0,8) (8,2) (2,0,2)",
@@ -292,13 +293,13 @@ static ebb_list cell_compose(struct ebb_forward *f) {
 #define INPUTS "Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh -> "
 const struct ebb_op ebb_op_lstm_cell = {
     EBB_SIGNATURE(lstm_cell, INPUTS "Tensor h, Tensor c"),
-    .doc =
+    .doc = EBB_TEXT(
         "One step of an LSTM from input (batch, in), or (in), and hx and cx, the state h and the cell c before it, (batch, units) or "
         "(units): with w_ih (4 * units, in), w_hh (4 * units, units) and biases (4 * units), i, f, g, o = input w_ih^T + b_ih + "
-        "h w_hh^T + b_hh, c = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c).",
-    .torch = "torch.lstm_cell",
+        "h w_hh^T + b_hh, c = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c)."),
+    .torch = EBB_TEXT("torch.lstm_cell"),
     .compose_list = cell_compose,
-    .parts = "'linear(input, w_ih, b_ih + b_hh), then lstm_recurrence'",
+    .parts = EBB_TEXT("'linear(input, w_ih, b_ih + b_hh), then lstm_recurrence'"),
     .samples = EBB_SAMPLES("(3,4) (3,2) (3,2) (8,4) (8,2) (8) (8)", "(4) (2) (2) (8,4) (8,2)",
                            "(3,4) (3,2) (3,2) (8,4) (8,2) (8)", "(0,4) (0,2) (0,2) (8,4) (8,2) (8) (8)",
                            "! (3,4) (3,2) (3,2) (8,4) (8,3)", "! (3,4) (3,2) (3,2) (8,3) (8,2)",
@@ -320,12 +321,12 @@ static ebb_list layer_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_lstm_layer = {
     EBB_SIGNATURE(lstm_layer, INPUTS "Tensor output, Tensor h_n, Tensor c_n"),
-    .doc =
+    .doc = EBB_TEXT(
         "A layer of an LSTM: lstm_cell for each step of input (steps, batch, in), from hx and cx, the state and the cell before the "
-        "first one, (batch, units). output (steps, batch, units) are all states, h_n and c_n the last state and cell.",
-    .torch = "torch.lstm",
+        "first one, (batch, units). output (steps, batch, units) are all states, h_n and c_n the last state and cell."),
+    .torch = EBB_TEXT("torch.lstm"),
     .compose_list = layer_compose,
-    .parts = "'linear(input, w_ih, b_ih + b_hh), then lstm_recurrence'",
+    .parts = EBB_TEXT("'linear(input, w_ih, b_ih + b_hh), then lstm_recurrence'"),
     .samples = EBB_SAMPLES("(5,3,4) (3,2) (3,2) (8,4) (8,2) (8) (8)", "(2,3,4) (3,1) (3,1) (4,4) (4,1)",
                            "(1,0,4) (0,2) (0,2) (8,4) (8,2) (8) (8)", "! (0,3,4) (3,2) (3,2) (8,4) (8,2)",
                            "! (3,4) (3,2) (3,2) (8,4) (8,2)"),

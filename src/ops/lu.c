@@ -113,10 +113,10 @@ static ebb_status permutation_forward(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_lu_permutation = {
     EBB_SIGNATURE(lu_permutation, "Tensor pivots, int rows -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The order in which lu_factor's exchanges of rows put them: for pivots (*, k) of int32 rows numbers (*, rows) of "
-        "int64, so that row i of LU was row order[i] of A. PyTorch's lu_unpack has it as a matrix.",
-    .torch = "torch.lu_unpack",
+        "int64, so that row i of LU was row order[i] of A. PyTorch's lu_unpack has it as a matrix."),
+    .torch = EBB_TEXT("torch.lu_unpack"),
     .contiguous = true,
     .infer = permutation_infer,
     .forward = permutation_forward,
@@ -190,12 +190,12 @@ static void factor_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_lu_factor = {
     EBB_SIGNATURE(lu_factor, "Tensor A, bool? pivot=true -> Tensor LU, Tensor pivots"),
-    .doc =
+    .doc = EBB_TEXT(
         "A = P L U for matrices A (*, m, n): LU has U on and above the diagonal, and below it L, whose diagonal are ones; "
         "pivots (*, min(m, n)) of int32: row i was exchanged with row pivots[i], counted from 1. For lu_solve. With "
         "pivot=false no rows are exchanged, P is the identity, and small pivots cost digits. A zero on U's diagonal is an "
-        "error.",
-    .torch = "torch.linalg.lu_factor",
+        "error."),
+    .torch = EBB_TEXT("torch.linalg.lu_factor"),
     .node = "LinalgLuFactorExBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -205,7 +205,7 @@ const struct ebb_op ebb_op_lu_factor = {
     .batch = ebb_batch_leading,
     .constant_outs = EBB_OUT(1),
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
-    .formula = {"'P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A'"},
+    .formula = EBB_FORMULAS("'P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A'"),
     .samples = EBB_SAMPLES("wc(3,3)", "wc(2,3,3)", "wc(2,4)", "wc(4,2)", "wc(2,1,3,2)", "(1,1)", "(0,0)", "(0,3,3)",
                            "(3,0)", "(0,3)", "wc(3,3) pivot=false", "wc(2,4,2) pivot=false", "! (3)", "! i5(3,3)"),
 };
@@ -254,10 +254,10 @@ static void lu_solve_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_lu_solve = {
     EBB_SIGNATURE(lu_solve, "Tensor LU, Tensor pivots, Tensor B, bool? left=true, bool adjoint=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "X of AX = B, or of XA = B with left=false, and of A's transpose with adjoint, for lu_factor's factors and pivots of "
-        "square matrices A, and matrices B (*, n, k) or (*, k, n); batches broadcast.",
-    .torch = "torch.linalg.lu_solve",
+        "square matrices A, and matrices B (*, n, k) or (*, k, n); batches broadcast."),
+    .torch = EBB_TEXT("torch.linalg.lu_solve"),
     .node = "LinalgLuSolveBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -266,7 +266,7 @@ const struct ebb_op ebb_op_lu_solve = {
     .vjp = lu_solve_vjp,
     .batch = lu_solve_batch,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(0), 0, EBB_IN(0) | EBB_IN(1)},
-    .formula = {"'-gB X^T for A, through A = P L U'", NULL, "lu_solve(LU, pivots, g, left, not adjoint)"},
+    .formula = EBB_FORMULAS("'-gB X^T for A, through A = P L U'", NULL, "lu_solve(LU, pivots, g, left, not adjoint)"),
     .samples =
         EBB_SAMPLES("(3,3) int32(3) (3,2)", "(3,3) int32(3) (3,2) adjoint=true", "(3,3) int32(3) (2,3) left=false",
                     "(2,3,3) int32(2,3) (4,3) left=false adjoint=true", "(3,3) int32(3) (2,3,1)",

@@ -23,15 +23,15 @@ static ebb_tensor *cosine_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_cosine_embedding_loss = {
     EBB_SIGNATURE(cosine_embedding_loss,
                   "Tensor input1, Tensor input2, Tensor target, float margin=0, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "For vectors that should point the same way (target 1) 1 - cos, for those that should not (target -1) max(0, cos - "
         "margin), with the cosine of the angle between the rows of input1 and input2; the mean or sum. Recorded as its "
-        "parts.",
-    .torch = "torch.nn.functional.cosine_embedding_loss",
+        "parts."),
+    .torch = EBB_TEXT("torch.nn.functional.cosine_embedding_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = cosine_compose,
-    .parts =
-        "d = input1.ndim - 1; c = sum(input1 * input2, d) / sqrt((sum(input1**2, d) + 1e-12) * (sum(input2**2, d) + 1e-12)); l = where(target == 1, 1 - c, 0) + where(target == -1, relu(c - margin), 0)" EBB__REDUCED,
+    .parts = EBB_TEXT(
+        "d = input1.ndim - 1; c = sum(input1 * input2, d) / sqrt((sum(input1**2, d) + 1e-12) * (sum(input2**2, d) + 1e-12)); l = where(target == 1, 1 - c, 0) + where(target == -1, relu(c - margin), 0)" EBB__REDUCED),
     .samples = EBB_SAMPLES("(3,4) (3,4) i2(3)", "(2,4) (2,4) i2(2) margin=-0.5 reduction=sum",
                            "(4) (4) i2() reduction=none", "! (3,4) (3,4) i2(3,4)", "! (4) (4) i2(4)"),
 };
@@ -46,14 +46,14 @@ static ebb_tensor *hinge_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_hinge_embedding_loss = {
     EBB_SIGNATURE(hinge_embedding_loss, "Tensor self, Tensor target, float? margin=1, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "For distances self: self where target is 1, max(0, margin - self) where it is -1; the mean or sum. Recorded as "
-        "its parts.",
-    .torch = "torch.nn.functional.hinge_embedding_loss",
+        "its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.hinge_embedding_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = hinge_compose,
-    .formula = {"n = (self - target).numel() if reduction == 'mean' else 1; "
-                "(where(target == -1, 0, g) + where(target != 1 and self < margin, -g, 0)) / n"},
+    .formula = EBB_FORMULAS("n = (self - target).numel() if reduction == 'mean' else 1; "
+                            "(where(target == -1, 0, g) + where(target != 1 and self < margin, -g, 0)) / n"),
     .samples = EBB_SAMPLES("(3,4) i2(3,4)", "(3,4) i2(3,4) margin=0.5 reduction=sum", "(3,4) i2(4) reduction=none",
                            "() i2()", "! (3) i2(4)"),
 };
@@ -70,13 +70,13 @@ static ebb_tensor *ranking_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_margin_ranking_loss = {
     EBB_SIGNATURE(margin_ranking_loss,
                   "Tensor input1, Tensor input2, Tensor target, float margin=0, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "max(0, -target * (input1 - input2) + margin), its mean or sum: where target is 1, input1 should be the greater, "
-        "where it is -1, input2. Recorded as its parts.",
-    .torch = "torch.nn.functional.margin_ranking_loss",
+        "where it is -1, input2. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.margin_ranking_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = ranking_compose,
-    .parts = "l = relu(margin - target * (input1 - input2))" EBB__REDUCED,
+    .parts = EBB_TEXT("l = relu(margin - target * (input1 - input2))" EBB__REDUCED),
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3) (3) (3) margin=0.5 reduction=sum",
                            "(3,1) (1,4) (3,4) reduction=none", "() () ()", "! (3) (3) (1,3)", "! (3) (4) (3)"),
 };
@@ -99,14 +99,14 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
     EBB_SIGNATURE(triplet_margin_loss,
                   "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? "
                   "eps=1e-6, bool swap=false, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the "
-        "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.",
-    .torch = "torch.nn.functional.triplet_margin_loss",
+        "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.triplet_margin_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = triplet_compose,
-    .parts =
-        "d = pairwise_distance(anchor, negative, p, eps); d = minimum(d, pairwise_distance(positive, negative, p, eps)) if swap else d; l = relu(pairwise_distance(anchor, positive, p, eps) - d + margin)" EBB__REDUCED,
+    .parts = EBB_TEXT(
+        "d = pairwise_distance(anchor, negative, p, eps); d = minimum(d, pairwise_distance(positive, negative, p, eps)) if swap else d; l = relu(pairwise_distance(anchor, positive, p, eps) - d + margin)" EBB__REDUCED),
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3,4) swap=true reduction=sum",
                            "(3,4) (1,4) (3,4) p=1 reduction=none", "(4) (4) (4) margin=0.5", "! (3,4) (4) (3,4)",
                            "! (3,4) (3,4) (3,4) margin=-1", "! (3,4) (3,5) (3,4)"),
@@ -208,10 +208,10 @@ const struct ebb_op ebb_op_multi_margin_loss = {
                   "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, " EBB__REDUCTION
                   " -> Tensor"),
     .order = "self, target, p, margin, weight, reduction",
-    .doc =
+    .doc = EBB_TEXT(
         "For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target of "
-        "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2.",
-    .torch = "torch.nn.functional.multi_margin_loss",
+        "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2."),
+    .torch = EBB_TEXT("torch.nn.functional.multi_margin_loss"),
     .node = "MultiMarginLossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -219,11 +219,10 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     .compose = multi_margin_compose,
     .vjp = multi_margin_vjp,
     .saves = {TARGETS, 0, TARGETS},
-    .formula = {OF_MARGINS
-                "d = c * h * (2 * z if p == 2 else 1) * (1 if weight == None else weight[t]); scatter_add(d, -1, t, "
-                "-sum(d, -1, True))",
-                NULL,
-                OF_MARGINS "index_add(zeros_like(weight), 0, t.view(-1), (sum(c * z**p, -1, True) * h).view(-1))"},
+    .formula = EBB_FORMULAS(
+        OF_MARGINS "d = c * h * (2 * z if p == 2 else 1) * (1 if weight == None else weight[t]); scatter_add(d, -1, t, "
+                   "-sum(d, -1, True))",
+        NULL, OF_MARGINS "index_add(zeros_like(weight), 0, t.view(-1), (sum(c * z**p, -1, True) * h).view(-1))"),
     .samples =
         EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) p=2 reduction=sum", "(3,4) i4(3) margin=0.5 reduction=none",
                     "(4) i4()", "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"),
@@ -299,11 +298,11 @@ static void multilabel_margin_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_multilabel_margin_loss = {
     EBB_SIGNATURE(multilabel_margin_loss, "Tensor self, Tensor target, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "For scores self (C) or (N, C), and a target of that shape that lists each row's classes (int64), ended by a "
         "negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by "
-        "C.",
-    .torch = "torch.nn.functional.multilabel_margin_loss",
+        "C."),
+    .torch = EBB_TEXT("torch.nn.functional.multilabel_margin_loss"),
     .node = "MultilabelMarginLossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -311,7 +310,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .compose = multilabel_margin_compose,
     .vjp = multilabel_margin_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1)},
-    .formula = {"'g / C for each i not listed, -g / C for each y listed, where 1 - self[y] + self[i] > 0'"},
+    .formula = EBB_FORMULAS("'g / C for each i not listed, -g / C for each y listed, where 1 - self[y] + self[i] > 0'"),
     .samples = EBB_SAMPLES("(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
                            "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (2,0) i1(2,0)", "! (3,4) (3,4)"),
 };
@@ -331,13 +330,13 @@ static ebb_tensor *multilabel_soft_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_multilabel_soft_margin_loss = {
     EBB_SIGNATURE(multilabel_soft_margin_loss,
                   "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "binary_cross_entropy_with_logits of each class, its mean over the classes in the last dimension, and the mean or "
-        "sum of that. Recorded as its parts.",
-    .torch = "torch.nn.functional.multilabel_soft_margin_loss",
+        "sum of that. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.multilabel_soft_margin_loss"),
     .compose = multilabel_soft_compose,
-    .parts =
-        "l = -(target * logsigmoid(self) + (1 - target) * logsigmoid(-self)) * (1 if weight == None else weight); l = mean(l, -1)" EBB__REDUCED,
+    .parts = EBB_TEXT(
+        "l = -(target * logsigmoid(self) + (1 - target) * logsigmoid(-self)) * (1 if weight == None else weight); l = mean(l, -1)" EBB__REDUCED),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4) reduction=sum", "(2,3,4) (2,3,4) reduction=none", "(4) (4)",
                            "! (3,4) (3,3)", "! () ()"),
 };

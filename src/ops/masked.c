@@ -79,15 +79,15 @@ static void select_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_masked_select = {
     EBB_SIGNATURE(masked_select, "Tensor self, Tensor mask -> Tensor"),
-    .doc = "The elements of self where mask (bool) is true, as a list in row-major order; both broadcast.",
-    .torch = "torch.masked_select",
+    .doc = EBB_TEXT("The elements of self where mask (bool) is true, as a list in row-major order; both broadcast."),
+    .torch = EBB_TEXT("torch.masked_select"),
     .node = "MaskedSelectBackward0",
     .compose = select_compose,
     .vjp = select_vjp,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_refuse,
     .saves = {EBB_IN(1)},
-    .formula = {"masked_scatter(zeros_like(self + mask), mask, g)"},
+    .formula = EBB_FORMULAS("masked_scatter(zeros_like(self + mask), mask, g)"),
     .samples = EBB_SAMPLES("(3,4) b(3,4)", "(3,4) b(4)", "(4) b(3,1)", "() b()", "(0,3) b(3)", "i5(4) b(4)",
                            "! (3) (3)", "! (3) b(4)"),
 };
@@ -140,10 +140,10 @@ static void scatter_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_masked_scatter = {
     EBB_SIGNATURE(masked_scatter, "Tensor self, Tensor mask, Tensor source -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "self with the elements of source, one after another, where mask (bool) is true, in row-major order; self and "
-        "mask broadcast. source may have more elements than are needed.",
-    .torch = "torch.masked_scatter",
+        "mask broadcast. source may have more elements than are needed."),
+    .torch = EBB_TEXT("torch.masked_scatter"),
     .node = "MaskedScatterBackward0",
     .contiguous = true,
     .infer = scatter_infer,
@@ -152,9 +152,9 @@ const struct ebb_op ebb_op_masked_scatter = {
     .vjp = scatter_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula =
-        {"masked_fill(g, mask, 0)", NULL,
-         "s = masked_select(g, mask); cat([s, zeros(source.numel() - s.numel(), dtype=g.dtype)]).reshape(source.shape)"},
+    .formula = EBB_FORMULAS(
+        "masked_fill(g, mask, 0)", NULL,
+        "s = masked_select(g, mask); cat([s, zeros(source.numel() - s.numel(), dtype=g.dtype)]).reshape(source.shape)"),
     .samples = EBB_SAMPLES("(3,4) b(3,4) (12)", "(3,4) b(4) (3,5)", "(4) b(3,1) (12)", "() b() ()", "(0,3) b(3) (0)",
                            "! (3) (3) (3)", "! (3) b(4) (4)", "! (9) b(9) (0)"),
 };
@@ -187,9 +187,9 @@ static ebb_tensor *nonzero_compose(struct ebb_forward *f) {
 #define NONZERO(name, text) \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensor self -> Tensor"), \
-        .doc = text, \
+        .doc = EBB_TEXT(text), \
         .batch = ebb_batch_refuse, \
-        .torch = "torch." #name, \
+        .torch = EBB_TEXT("torch." #name), \
         .compose = nonzero_compose, \
         .no_derivative = true, \
         .samples = EBB_SAMPLES("(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"), \
@@ -207,9 +207,10 @@ static ebb_list tuple_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_nonzero_tuple = {
     EBB_SIGNATURE(nonzero_tuple, "Tensor self|condition -> Tensors"),
-    .doc = "The places of the elements that are not zero, in row-major order: for each dimension a list of its indices "
-           "(int64), as index takes them.",
-    .torch = "torch.nonzero(as_tuple=True), torch.where(condition)",
+    .doc = EBB_TEXT(
+        "The places of the elements that are not zero, in row-major order: for each dimension a list of its indices "
+        "(int64), as index takes them."),
+    .torch = EBB_TEXT("torch.nonzero(as_tuple=True), torch.where(condition)"),
     .overload = "where",
     .compose_list = tuple_compose,
     .no_derivative = true,

@@ -91,13 +91,13 @@ static ebb_tensor *matmul(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_matmul = {
     EBB_SIGNATURE(matmul, "Tensor self, Tensor other -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
-        "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.",
-    .torch = "torch.matmul",
+        "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast."),
+    .torch = EBB_TEXT("torch.matmul"),
     .autocast = EBB_AUTOCAST_LOW,
     .compose = matmul,
-    .parts = "'dot, mv, mm or bmm of the last two dimensions, by how many there are'",
+    .parts = EBB_TEXT("'dot, mv, mm or bmm of the last two dimensions, by how many there are'"),
     .samples =
         EBB_SAMPLES("(4) (4)", "(3,4) (4)", "(4) (4,5)", "(3,4) (4,5)", "(2,3,4) (4)", "(2,3,4) (4,5)", "(4) (2,4,5)",
                     "(3,4) (2,4,5)", "(2,3,4) (2,4,5)", "(6,1,3,4) (2,4,5)", "(0,3,4) (4,5)", "(2,3,0) (2,0,5)",
@@ -130,11 +130,11 @@ static ebb_tensor *linear(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_linear = {
     EBB_SIGNATURE(linear, "Tensor input, Tensor weight, Tensor? bias -> Tensor"),
-    .doc = "input weight^T + bias, for input (*, in), weight (out, in) and bias (out).",
-    .torch = "torch.nn.functional.linear",
+    .doc = EBB_TEXT("input weight^T + bias, for input (*, in), weight (out, in) and bias (out)."),
+    .torch = EBB_TEXT("torch.nn.functional.linear"),
     .autocast = EBB_AUTOCAST_LOW,
     .compose = linear,
-    .parts = "input @ weight.T if bias == None else input @ weight.T + bias",
+    .parts = EBB_TEXT("input @ weight.T if bias == None else input @ weight.T + bias"),
     .samples = EBB_SAMPLES("(3,4) (5,4) (5)", "(3,4) (5,4)", "(4) (5,4) (5)", "(2,3,4) (5,4) (5)", "(0,4) (5,4) (5)",
                            "! (3,4) (4,5) (5)", "! (3,4) (5,4) (4)"),
 };

@@ -85,13 +85,13 @@ static ebb_tensor *by_word(struct ebb_forward *f) {
 const struct ebb_op ebb_op_matrix_norm = {
     EBB_SIGNATURE(matrix_norm,
                   "Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares; "
         "nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum "
-        "of absolute values down a column; inf and -inf, along a row.",
-    .torch = "torch.linalg.matrix_norm",
+        "of absolute values down a column; inf and -inf, along a row."),
+    .torch = EBB_TEXT("torch.linalg.matrix_norm"),
     .compose = by_word,
-    .parts = "'vector_norm for fro; the sum of svdvals for nuc; as matrix_norm_ord for numbers'",
+    .parts = EBB_TEXT("'vector_norm for fro; the sum of svdvals for nuc; as matrix_norm_ord for numbers'"),
     .samples = EBB_SAMPLES("wc(3,4)", "wc(2,3,4) ord=nuc", "wc(3,3) ord=2", "(2,3,4) dim=(2,0)", "(3,4) ord=inf",
                            "wc(2,3,4) ord=nuc dim=(-1,-2) keepdim=true", "(0,3)", "(0,2,3) ord=nuc", "! (3)",
                            "! (3,3) ord=max", "! (3,3) ord=3", "! (3,3,3) dim=(0)", "! i5(3,3)"),
@@ -100,11 +100,12 @@ const struct ebb_op ebb_op_matrix_norm = {
 const struct ebb_op ebb_op_matrix_norm_ord = {
     EBB_SIGNATURE(matrix_norm_ord,
                   "Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc = "The same for an ord that is a number: 2, -2, 1, -1, inf or -inf.",
-    .torch = "torch.linalg.matrix_norm",
+    .doc = EBB_TEXT("The same for an ord that is a number: 2, -2, 1, -1, inf or -inf."),
+    .torch = EBB_TEXT("torch.linalg.matrix_norm"),
     .overload = "matrix_norm",
     .compose = by_number,
-    .parts = "'the largest or least of svdvals for 2 and -2, of sums of absolute values for 1, -1, inf and -inf'",
+    .parts =
+        EBB_TEXT("'the largest or least of svdvals for 2 and -2, of sums of absolute values for 1, -1, inf and -inf'"),
     .samples =
         EBB_SAMPLES("wc(3,3) ord=2", "wc(3,4) ord=-2", "(3,4) ord=1", "(2,3,4) ord=-1", "(3,4) ord=inf", "(3,0) ord=1",
                     "(2,3,4) ord=-inf dim=(0,2) keepdim=true", "! (3,3) ord=3", "! (3,0) ord=-1", "! i5(3,3) ord=1"),

@@ -70,10 +70,10 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_max_pool_backward = {
     EBB_SIGNATURE(max_pool_backward, "Tensor grad_output, Tensor indices, shape input_size, int dims -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Zeros of shape input_size, with each element of grad_output added at the place in its plane, the last `dims` "
-        "dimensions, that indices (int64) name: the gradient of max_pool1d to max_pool3d and of their adaptive forms.",
-    .torch = "torch.ops.aten.max_pool2d_with_indices_backward",
+        "dimensions, that indices (int64) name: the gradient of max_pool1d to max_pool3d and of their adaptive forms."),
+    .torch = EBB_TEXT("torch.ops.aten.max_pool2d_with_indices_backward"),
     .node = "MaxPool2DWithIndicesBackwardBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -82,7 +82,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
     .vjp = backward_vjp,
     .batch = ebb_batch_fold,
     .saves = {EBB_IN(1)},
-    .formula = {"gather(flatten(g, -dims), -1, flatten(indices, -dims)).reshape(indices.shape)"},
+    .formula = EBB_FORMULAS("gather(flatten(g, -dims), -1, flatten(indices, -dims)).reshape(indices.shape)"),
     .samples =
         EBB_SAMPLES("(2,3,2) i4(2,3,2) input_size=(2,3,4) dims=1", "(1,2,2,2) i9(1,2,2,2) input_size=(1,2,3,3) dims=2",
                     "(0,2,2) i4(0,2,2) input_size=(0,2,4) dims=1", "! (2,3,2) i4(2,3,2) input_size=(2,2,4) dims=1",
@@ -113,12 +113,12 @@ const struct ebb_op ebb_op_max_pool_backward = {
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, " \
                              "bool ceil_mode=false, bool return_indices=false -> Tensor output, " \
                              "Tensor indices[return_indices]"), \
-        .doc = \
+        .doc = EBB_TEXT( \
             DOC(", stride apart (kernel_size, where none is listed)", image, \
                 " Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the " \
-                "end."), \
+                "end.")), \
         .batch = ebb_batch_fold, \
-        .torch = "torch.nn.functional." #name_, \
+        .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .node = node_, \
         .autocast = EBB_AUTOCAST_##autocast_, \
         .dtypes = dtypes_, \
@@ -127,7 +127,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = {"max_pool_backward(g, indices, input.shape, " #dims_ ")"}, \
+        .formula = EBB_FORMULAS("max_pool_backward(g, indices, input.shape, " #dims_ ")"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 MAX_POOL(max_pool1d, 1, "L", "MaxPool1DWithIndicesBackward0", NONE, EBB_FLOATING, "(2,3,6) kernel_size=2",
@@ -153,9 +153,10 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUM
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, " \
                              "Tensor indices[return_indices]"), \
-        .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \
+        .doc = EBB_TEXT( \
+            DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size.")), \
         .batch = ebb_batch_fold, \
-        .torch = "torch.nn.functional." #name_, \
+        .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .node = node_, \
         .autocast = EBB_AUTOCAST_##autocast_, \
         .dtypes = EBB_FLOATING, \
@@ -164,13 +165,14 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUM
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = {"max_pool_backward(g, indices, input.shape, " #dims_ ")"}, \
+        .formula = EBB_FORMULAS("max_pool_backward(g, indices, input.shape, " #dims_ ")"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", NONE, "(2,3,5) output_size=3",
          "(3,5) output_size=1", "! (2,0,5) output_size=3", "! (5) output_size=2")
 ADAPTIVE(adaptive_max_pool2d, 2, "H, W", "AdaptiveMaxPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
-         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(0,2,3,4) output_size=2", "(1,2,3,3) output_size=0",
-         "! (1,2,0,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
+         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(0,2,3,4) output_size=2",
+         "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)",
+         "! i5(1,2,3,3) output_size=2")
 ADAPTIVE(adaptive_max_pool3d, 3, "D, H, W", "AdaptiveMaxPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,none,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=()")

@@ -70,11 +70,11 @@ static void dim_vjp(struct ebb_vjp_call *v) {
 #define DIM(op, of, node_, words) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices"), \
-        .doc = \
+        .doc = EBB_TEXT( \
             "The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives " \
-            "the gradient. " words, \
+            "the gradient. " words), \
         .batch = ebb_batch_dims, \
-        .torch = "torch." of "(input, dim)", \
+        .torch = EBB_TEXT("torch." of "(input, dim)"), \
         .overload = of, \
         .node = node_, \
         .dtypes = EBB_NUMERIC, \
@@ -82,8 +82,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .forward = op##_forward, \
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = \
-            {"scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"}, \
+        .formula = EBB_FORMULAS( \
+            "scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"), \
         .samples = EBB_SAMPLES("(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
                                "i5(6,3) dim=0", "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"), \
     };
@@ -122,9 +122,9 @@ static void all_vjp(struct ebb_vjp_call *v) {
 #define ALL(op, node_, words) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self -> Tensor"), \
-        .doc = \
-            "The median of all elements, of two the lower one; elements that tie share the gradient evenly. " words, \
-        .torch = "torch." #op, \
+        .doc = EBB_TEXT( \
+            "The median of all elements, of two the lower one; elements that tie share the gradient evenly. " words), \
+        .torch = EBB_TEXT("torch." #op), \
         .node = node_, \
         .dtypes = EBB_NUMERIC, \
         .contiguous = true, \
@@ -132,7 +132,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .forward = op##_forward, \
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = {"where(self == y, g / sum(self == y), 0)"}, \
+        .formula = EBB_FORMULAS("where(self == y, g / sum(self == y), 0)"), \
         .samples = EBB_SAMPLES("(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"), \
     };
 ALL(median, "MedianBackward0", NAN_WINS)

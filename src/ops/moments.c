@@ -73,7 +73,7 @@ static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> " outputs), \
         .batch = ebb_batch_dims, \
-        .torch = "torch." #op, \
+        .torch = EBB_TEXT("torch." #op), \
         .node = node_, \
         .dtypes = EBB_FLOATING, \
         .infer = infer, \
@@ -87,22 +87,23 @@ static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
 #define VARIANCE "sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all"
 
 MOMENT(
-    var, "Tensor", "VarBackward0", .doc = "The variance: " VARIANCE ". Of nothing, NaN.", .saves = {EBB_IN(0)},
-    .formula = {
-        "restore(g, self, dim, keepdim) * 2 * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"})
+    var, "Tensor", "VarBackward0", .doc = EBB_TEXT("The variance: " VARIANCE ". Of nothing, NaN."),
+    .saves = {EBB_IN(0)},
+    .formula = EBB_FORMULAS(
+        "restore(g, self, dim, keepdim) * 2 * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"))
 MOMENT(
-    std, "Tensor", "StdBackward0", .doc = "The standard deviation, the root of the variance " VARIANCE ".",
+    std, "Tensor", "StdBackward0", .doc = EBB_TEXT("The standard deviation, the root of the variance " VARIANCE "."),
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {
-        "restore(where(y == 0, 0, g / y), self, dim, keepdim) * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"})
+    .formula = EBB_FORMULAS(
+        "restore(where(y == 0, 0, g / y), self, dim, keepdim) * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"))
 MOMENT(
     var_mean, "Tensor var, Tensor mean", "VarMeanBackward0", .undefined_grads = true,
-    .doc = "The variance, " VARIANCE ", and the mean, in one reading.", .saves = {EBB_IN(0)},
-    .formula = {
-        "n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"})
+    .doc = EBB_TEXT("The variance, " VARIANCE ", and the mean, in one reading."), .saves = {EBB_IN(0)},
+    .formula = EBB_FORMULAS(
+        "n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"))
 MOMENT(
     std_mean, "Tensor std, Tensor mean", "StdMeanBackward0", .undefined_grads = true,
-    .doc = "The standard deviation, the root of " VARIANCE ", and the mean, in one reading.",
+    .doc = EBB_TEXT("The standard deviation, the root of " VARIANCE ", and the mean, in one reading."),
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {
-        "n = self.numel() / y.numel(); restore(where(std == 0, 0, g_std / std) / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"})
+    .formula = EBB_FORMULAS(
+        "n = self.numel() / y.numel(); restore(where(std == 0, 0, g_std / std) / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"))

@@ -81,20 +81,20 @@ static void vector_norm_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_vector_norm = {
     EBB_SIGNATURE(vector_norm,
                   "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the "
         "smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts "
-        "first.",
-    .torch = "torch.linalg.vector_norm",
+        "first."),
+    .torch = EBB_TEXT("torch.linalg.vector_norm"),
     .node = "LinalgVectorNormBackward0",
     .compose = vector_norm_compose,
     .vjp = vector_norm_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula =
-        {"n = restore(y, self, dim, keepdim); m = abs(self) == n; "
-         "restore(g, self, dim, keepdim) * (zeros_like(self) if ord == 0 else where(n == 0, 0, self / n) if ord == 2 else sign(self) * m / sum(m, dim, True) if abs(ord) == inf else "
-         "where(n == 0, 0, sign(self) * abs(self)**(ord - 1) * n**(1 - ord)))"},
+    .formula = EBB_FORMULAS(
+        "n = restore(y, self, dim, keepdim); m = abs(self) == n; "
+        "restore(g, self, dim, keepdim) * (zeros_like(self) if ord == 0 else where(n == 0, 0, self / n) if ord == 2 else sign(self) * m / sum(m, dim, True) if abs(ord) == inf else "
+        "where(n == 0, 0, sign(self) * abs(self)**(ord - 1) * n**(1 - ord)))"),
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) ord=1 dim=(0)",
                            "(3,4) ord=3", "(3,4) ord=inf dim=(1)", "(3,4) ord=-inf", "(3,4) ord=0 dim=(1)",
                            "(2,3) ord=0.5", "(2,3) ord=1.5", "(2,3) ord=-1 dim=(-1)", "(3) dtype=float64", "()",
@@ -116,13 +116,13 @@ static ebb_tensor *norm_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_norm = {
     EBB_SIGNATURE(norm, "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, "
                         "dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all. p may be "
-        "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions.",
-    .torch = "torch.norm",
+        "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions."),
+    .torch = EBB_TEXT("torch.norm"),
     .compose = norm_compose,
-    .parts =
-        "matrix_norm(self, 'nuc', dim or [0, 1], keepdim, dtype) if p_name == 'nuc' else vector_norm(self, p, dim, keepdim, dtype)",
+    .parts = EBB_TEXT(
+        "matrix_norm(self, 'nuc', dim or [0, 1], keepdim, dtype) if p_name == 'nuc' else vector_norm(self, p, dim, keepdim, dtype)"),
     .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc",
                            "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()",
                            "(0,3) dim=(1)", "! i5(3)", "! (3) p_name=nuc"),

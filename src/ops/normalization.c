@@ -178,14 +178,14 @@ const struct ebb_op ebb_op_normalization_backward = {
     EBB_SIGNATURE(normalization_backward,
                   "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted "
                   "-> Tensor grad_input, Tensor grad_weight, Tensor grad_bias"),
-    .doc =
+    .doc = EBB_TEXT(
         "The gradient of layer_norm, rms_norm, group_norm and batch_norm. Their input is seen in the five dimensions view: "
         "outer, sets / groups, groups, channels, run; elements that differ in outer, channels and run only were "
         "normalized together, with a mean and an rstd for each set and a weight for each of groups * channels. With n = "
         "(input - mean) * rstd and u = grad_output * weight: grad_input is rstd * (u - mean(u) - n * mean(u * n)), without "
         "mean(u) where there is no mean; grad_weight sums grad_output * n, grad_bias grad_output. wanted says which are "
-        "computed, 1 + 2 + 4; the others are empty.",
-    .torch = "torch.ops.aten.native_layer_norm_backward",
+        "computed, 1 + 2 + 4; the others are empty."),
+    .torch = EBB_TEXT("torch.ops.aten.native_layer_norm_backward"),
     .node = "NativeLayerNormBackwardBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
@@ -196,10 +196,10 @@ const struct ebb_op ebb_op_normalization_backward = {
     .vjp = backward_vjp,
     .batch = backward_batch,
     .saves = {ALL, ALL, ALL, ALL, ALL},
-    .formula = {"'weight * J(h) + hw * n + hb, J(h) = rstd * (h - mean(h) - n * mean(h * n))'",
-                "'rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))'",
-                "'sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))'", "'-sum(rstd * q)'",
-                "'sum(grad_output * J(h))'"},
+    .formula = EBB_FORMULAS("'weight * J(h) + hw * n + hb, J(h) = rstd * (h - mean(h) - n * mean(h * n))'",
+                            "'rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))'",
+                            "'sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))'", "'-sum(rstd * q)'",
+                            "'sum(grad_output * J(h))'"),
     .samples = EBB_SAMPLES(
         "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=7", "(3,4) (3,4) (3,1) none (4) view=(1,3,1,4,1) wanted=3",
         "(2,4,3) (2,4,3) (2,2) (2,2) (4) view=(1,2,2,2,3) wanted=7",
@@ -310,10 +310,10 @@ const struct ebb_op ebb_op_layer_norm = {
     EBB_SIGNATURE(layer_norm, "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> "
                               "Tensor output, Tensor mean[], Tensor rstd[]"),
     .order = "input, normalized_shape, weight, bias, eps",
-    .doc =
+    .doc = EBB_TEXT(
         "(input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be "
-        "normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).",
-    .torch = "torch.nn.functional.layer_norm",
+        "normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016)."),
+    .torch = EBB_TEXT("torch.nn.functional.layer_norm"),
     .node = "NativeLayerNormBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -323,10 +323,10 @@ const struct ebb_op ebb_op_layer_norm = {
     .vjp = layer_vjp,
     .batch = layer_batch,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
-    .formula =
-        {"d = range(-len(normalized_shape), 0); n = (input - mean) * rstd; u = g if weight == None else g * weight; "
-         "rstd * (u - mean(u, d, True) - n * mean(u * n, d, True))",
-         "n = (input - mean) * rstd; sum_to_size(g * n, weight.shape)", "sum_to_size(g, bias.shape)"},
+    .formula = EBB_FORMULAS(
+        "d = range(-len(normalized_shape), 0); n = (input - mean) * rstd; u = g if weight == None else g * weight; "
+        "rstd * (u - mean(u, d, True) - n * mean(u * n, d, True))",
+        "n = (input - mean) * rstd; sum_to_size(g * n, weight.shape)", "sum_to_size(g, bias.shape)"),
     .samples = EBB_SAMPLES("(3,4) normalized_shape=(4)", "(3,4) (4) (4) normalized_shape=(4)",
                            "(2,3,4) (3,4) normalized_shape=(3,4)", "(3,4) none (4) normalized_shape=(4) eps=0.1",
                            "(4) (4) (4) normalized_shape=4", "(2,0) (0) (0) normalized_shape=(0)",
@@ -367,10 +367,10 @@ const struct ebb_op ebb_op_rms_norm = {
                   "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor "
                   "rstd[]"),
     .order = "input, normalized_shape, weight, eps",
-    .doc =
+    .doc = EBB_TEXT(
         "input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be "
-        "normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.",
-    .torch = "torch.nn.functional.rms_norm",
+        "normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon."),
+    .torch = EBB_TEXT("torch.nn.functional.rms_norm"),
     .node = "FusedRmsNormBackward0",
     .promote = EBB_PROMOTE_FIRST,
     .dtypes = EBB_FLOATING,
@@ -381,9 +381,10 @@ const struct ebb_op ebb_op_rms_norm = {
     .vjp = rms_vjp,
     .batch = layer_batch,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(1), EBB_IN(0) | EBB_IN(1) | EBB_OUT(1)},
-    .formula = {"d = range(-len(normalized_shape), 0); n = input * rstd; u = g if weight == None else g * weight; "
-                "rstd * (u - n * mean(u * n, d, True))",
-                "n = input * rstd; sum_to_size(g * n, weight.shape)"},
+    .formula =
+        EBB_FORMULAS("d = range(-len(normalized_shape), 0); n = input * rstd; u = g if weight == None else g * weight; "
+                     "rstd * (u - n * mean(u * n, d, True))",
+                     "n = input * rstd; sum_to_size(g * n, weight.shape)"),
     .samples = EBB_SAMPLES(
         "(3,4) normalized_shape=(4)", "(3,4) (4) normalized_shape=(4)", "(2,3,4) (3,4) normalized_shape=(3,4) eps=0.1",
         "(4) (4) normalized_shape=4", "(0,3) (3) normalized_shape=(3)", "(2,0) (0) normalized_shape=(0)",
@@ -446,11 +447,11 @@ const struct ebb_op ebb_op_group_norm = {
                   "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, "
                   "Tensor mean[], Tensor rstd[]"),
     .order = "input, num_groups, weight, bias, eps",
-    .doc =
+    .doc = EBB_TEXT(
         "(input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean "
         "and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element "
-        "for each channel (Wu and He 2018).",
-    .torch = "torch.nn.functional.group_norm",
+        "for each channel (Wu and He 2018)."),
+    .torch = EBB_TEXT("torch.nn.functional.group_norm"),
     .node = "NativeGroupNormBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -460,13 +461,13 @@ const struct ebb_op ebb_op_group_norm = {
     .vjp = group_vjp,
     .batch = group_batch,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
-    .formula =
-        {"c = [1, -1] + [1] * (input.ndim - 2); x = reshape(input, [input.size(0), num_groups, -1]); "
-         "n = (x - mean[..., None]) * rstd[..., None]; u = reshape(g if weight == None else g * reshape(weight, c), x.shape); "
-         "reshape(rstd[..., None] * (u - mean(u, 2, True) - n * mean(u * n, 2, True)), input.shape)",
-         "x = reshape(input, [input.size(0), num_groups, -1]); n = (x - mean[..., None]) * rstd[..., None]; "
-         "sum(g * reshape(n, input.shape), [0] + range(2, input.ndim))",
-         "sum(g, [0] + range(2, input.ndim))"},
+    .formula = EBB_FORMULAS(
+        "c = [1, -1] + [1] * (input.ndim - 2); x = reshape(input, [input.size(0), num_groups, -1]); "
+        "n = (x - mean[..., None]) * rstd[..., None]; u = reshape(g if weight == None else g * reshape(weight, c), x.shape); "
+        "reshape(rstd[..., None] * (u - mean(u, 2, True) - n * mean(u * n, 2, True)), input.shape)",
+        "x = reshape(input, [input.size(0), num_groups, -1]); n = (x - mean[..., None]) * rstd[..., None]; "
+        "sum(g * reshape(n, input.shape), [0] + range(2, input.ndim))",
+        "sum(g, [0] + range(2, input.ndim))"),
     .samples =
         EBB_SAMPLES("(2,4,3) num_groups=2", "(2,4,3) (4) (4) num_groups=2", "(2,4,2,2) (4) num_groups=4",
                     "(3,4) (4) (4) num_groups=1", "(3,4) (4) (4) num_groups=2 eps=0.1", "(0,4,3) (4) (4) num_groups=2",

@@ -202,12 +202,12 @@ static void batch_pad(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_pad = {
     EBB_SIGNATURE(
         pad, "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "self with pad[0] elements before and pad[1] after it along its last dimension, pad[2] and pad[3] along the one before that, "
         "and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at its edge "
         "(EBB_PAD_REFLECT), its edge (EBB_PAD_REPLICATE), or its other end (EBB_PAD_CIRCULAR): those for the last 1 to 3 "
-        "dimensions of one or two more.",
-    .torch = "torch.nn.functional.pad",
+        "dimensions of one or two more."),
+    .torch = EBB_TEXT("torch.nn.functional.pad"),
     .node = "ConstantPadNdBackward0",
     .node_variant = node_pad,
     .infer = infer_pad,
@@ -216,7 +216,7 @@ const struct ebb_op ebb_op_pad = {
     .vjp = vjp_pad,
     .jvp = jvp_pad,
     .batch = batch_pad,
-    .formula = {"pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape, pad, mode)"},
+    .formula = EBB_FORMULAS("pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape, pad, mode)"),
     .samples = EBB_SAMPLES(
         "(3,4) pad=(1,2)", "(3,4) pad=(1,0,2,-1) value=2.5", "(2,3) pad=(-1,-1)", "(2,3) pad=()", "() pad=()",
         "(0,3) pad=(1,1,0,2)", "(2,5) pad=(2,3) mode=reflect", "(2,3,4) pad=(-1,2,1,0) mode=reflect",
@@ -277,9 +277,9 @@ const struct ebb_op ebb_op_pad_backward = {
     EBB_SIGNATURE(
         pad_backward,
         "Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor"),
-    .doc =
-        "The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each element came from.",
-    .torch = "torch.ops.aten.reflection_pad1d_backward",
+    .doc = EBB_TEXT(
+        "The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each element came from."),
+    .torch = EBB_TEXT("torch.ops.aten.reflection_pad1d_backward"),
     .node = "ReflectionPad1DBackwardBackward0",
     .node_variant = node_pad_backward,
     .infer = infer_pad_backward,
@@ -287,7 +287,7 @@ const struct ebb_op ebb_op_pad_backward = {
     .vjp = vjp_pad_backward,
     .jvp = ebb_jvp_linear,
     .batch = batch_pad_backward,
-    .formula = {"pad(g, pad, mode)"},
+    .formula = EBB_FORMULAS("pad(g, pad, mode)"),
     .samples = EBB_SAMPLES(
         "(2,10) input_sizes=(2,5) pad=(2,3) mode=reflect", "(2,4,5) input_sizes=(2,3,4) pad=(-1,2,1,0) mode=reflect",
         "(2,9) input_sizes=(2,3) pad=(2,4) mode=replicate", "(2,10) input_sizes=(2,5) pad=(3,2) mode=circular",

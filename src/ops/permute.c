@@ -32,14 +32,14 @@ static void vjp_transpose(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_transpose = {
     EBB_SIGNATURE(transpose, "Tensor self, dim dim0, dim dim1 -> Tensor"),
-    .doc = "A view with dimensions dim0 and dim1 exchanged.",
-    .torch = "torch.transpose",
+    .doc = EBB_TEXT("A view with dimensions dim0 and dim1 exchanged."),
+    .torch = EBB_TEXT("torch.transpose"),
     .node = "TransposeBackward0",
     .view = true,
     .infer = infer_transpose,
     .vjp = vjp_transpose,
     .batch = ebb_batch_dims,
-    .formula = {"transpose(g, dim0, dim1)"},
+    .formula = EBB_FORMULAS("transpose(g, dim0, dim1)"),
     .samples = EBB_SAMPLES("(2,3) dim0=0 dim1=1", "(2,3,4) dim0=-1 dim1=0", "(2,3) dim0=1 dim1=1", "() dim0=0 dim1=-1",
                            "(2,0) dim0=0 dim1=1", "! (2,3) dim0=0 dim1=2"),
 };
@@ -58,14 +58,14 @@ static void batch_t(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_t = {
     EBB_SIGNATURE(t, "Tensor self -> Tensor"),
-    .doc = "The transpose of a matrix, as a view; tensors of fewer dimensions as they are.",
-    .torch = "torch.t",
+    .doc = EBB_TEXT("The transpose of a matrix, as a view; tensors of fewer dimensions as they are."),
+    .torch = EBB_TEXT("torch.t"),
     .node = "TBackward0",
     .view = true,
     .infer = infer_t,
     .vjp = vjp_t,
     .batch = batch_t,
-    .formula = {"t(g)"},
+    .formula = EBB_FORMULAS("t(g)"),
     .samples = EBB_SAMPLES("(2,3)", "(3)", "()", "(0,3)", "! (2,3,4)"),
 };
 
@@ -95,14 +95,15 @@ static void batch_permute(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_permute = {
     EBB_SIGNATURE(permute, "Tensor self, dims dims -> Tensor"),
-    .doc = "A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self.",
-    .torch = "torch.permute",
+    .doc = EBB_TEXT(
+        "A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self."),
+    .torch = EBB_TEXT("torch.permute"),
     .node = "PermuteBackward0",
     .view = true,
     .infer = infer_permute,
     .vjp = vjp_permute,
     .batch = batch_permute,
-    .formula = {"permute(g, argsort(dims))"},
+    .formula = EBB_FORMULAS("permute(g, argsort(dims))"),
     .samples = EBB_SAMPLES("(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
                            "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"),
 };
@@ -131,10 +132,10 @@ static ebb_tensor *compose_movedim(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_movedim = {
     EBB_SIGNATURE(movedim, "Tensor self, dims source, dims destination -> Tensor"),
-    .doc = "A view with dimension source[i] moved to place destination[i]; the others keep their order.",
-    .torch = "torch.movedim",
+    .doc = EBB_TEXT("A view with dimension source[i] moved to place destination[i]; the others keep their order."),
+    .torch = EBB_TEXT("torch.movedim"),
     .compose = compose_movedim,
-    .formula = {"movedim(g, destination, source)"},
+    .formula = EBB_FORMULAS("movedim(g, destination, source)"),
     .samples = EBB_SAMPLES("(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
                            "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
                            "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",

@@ -58,10 +58,10 @@ static void bce_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_binary_cross_entropy = {
     EBB_SIGNATURE(binary_cross_entropy, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "-weight * (target * log(self) + (1 - target) * log(1 - self)), its mean or sum, for probabilities self and target "
-        "of one shape. The logarithms are taken as at least -100.",
-    .torch = "torch.nn.functional.binary_cross_entropy",
+        "of one shape. The logarithms are taken as at least -100."),
+    .torch = EBB_TEXT("torch.nn.functional.binary_cross_entropy"),
     .node = "BinaryCrossEntropyBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -70,9 +70,9 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
     .vjp = bce_vjp,
     .batch = ebb__batch_loss,
     .saves = {ALL, ALL, ALL},
-    .formula = {OF_TERMS "g * w * (self - target) / (self * (1 - self)) / n",
-                OF_TERMS "g * w * (log(1 - self) - log(self)) / n",
-                OF_TERMS "-g * (target * log(self) + (1 - target) * log(1 - self)) / n"},
+    .formula = EBB_FORMULAS(OF_TERMS "g * w * (self - target) / (self * (1 - self)) / n",
+                            OF_TERMS "g * w * (log(1 - self) - log(self)) / n",
+                            OF_TERMS "-g * (target * log(self) + (1 - target) * log(1 - self)) / n"),
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none",
                     "() ()", "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! i5(3) i5(3)"),
@@ -127,10 +127,10 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     EBB_SIGNATURE(binary_cross_entropy_with_logits,
                   "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, " EBB__REDUCTION " -> Tensor"),
     .order = "self, target, weight, reduction, pos_weight",
-    .doc =
+    .doc = EBB_TEXT(
         "binary_cross_entropy of sigmoid(self), without overflow: weight * ((1 - target) * self - (1 + (pos_weight - 1) * "
-        "target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.",
-    .torch = "torch.nn.functional.binary_cross_entropy_with_logits",
+        "target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive."),
+    .torch = EBB_TEXT("torch.nn.functional.binary_cross_entropy_with_logits"),
     .node = "BinaryCrossEntropyWithLogitsBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -139,10 +139,10 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     .vjp = logits_vjp,
     .batch = ebb__batch_loss,
     .saves = {ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3)},
-    .formula = {OF_LOGITS "g * w * (sigmoid(self) * (1 + (p - 1) * target) - p * target) / n",
-                OF_LOGITS "g * w * (logsigmoid(-self) - p * logsigmoid(self)) / n",
-                OF_LOGITS "g * ((1 - target) * self - (1 + (p - 1) * target) * logsigmoid(self)) / n",
-                OF_LOGITS "-g * w * target * logsigmoid(self) / n"},
+    .formula = EBB_FORMULAS(OF_LOGITS "g * w * (sigmoid(self) * (1 + (p - 1) * target) - p * target) / n",
+                            OF_LOGITS "g * w * (logsigmoid(-self) - p * logsigmoid(self)) / n",
+                            OF_LOGITS "g * ((1 - target) * self - (1 + (p - 1) * target) * logsigmoid(self)) / n",
+                            OF_LOGITS "-g * w * target * logsigmoid(self) / n"),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) none (4) reduction=sum",
                            "(3,4) (3,4) (3,1) (4) reduction=none", "(3,4) (3,4) (4) (4)", "() ()",
                            "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! (3) (3) (4)", "! i5(3) i5(3)"),
@@ -164,15 +164,15 @@ static ebb_tensor *kl_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_kl_div = {
     EBB_SIGNATURE(kl_div, "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool "
                           "log_target=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The divergence of Kullback and Leibler: target * (log(target) - self) for log-probabilities self, and 0 where "
         "target is; with log_target exp(target) * (target - self). batchmean divides the sum by the first dimension's size, "
-        "as the definition has it; mean by the number of terms. Recorded as its parts.",
-    .torch = "torch.nn.functional.kl_div",
+        "as the definition has it; mean by the number of terms. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.kl_div"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = kl_compose,
-    .parts =
-        "l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) / (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
+    .parts = EBB_TEXT(
+        "l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) / (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l"),
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
                     "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"),
@@ -200,9 +200,9 @@ static void soft_margin_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_soft_margin_loss = {
     EBB_SIGNATURE(soft_margin_loss, "Tensor self, Tensor target, " EBB__REDUCTION " -> Tensor"),
-    .doc =
-        "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.",
-    .torch = "torch.nn.functional.soft_margin_loss",
+    .doc = EBB_TEXT(
+        "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self."),
+    .torch = EBB_TEXT("torch.nn.functional.soft_margin_loss"),
     .node = "SoftMarginLossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -211,8 +211,9 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .vjp = soft_margin_vjp,
     .batch = ebb__batch_loss,
     .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-    .formula = {"n = (self * target).numel() if reduction == 'mean' else 1; -g * target * sigmoid(-target * self) / n",
-                "n = (self * target).numel() if reduction == 'mean' else 1; -g * self * sigmoid(-target * self) / n"},
+    .formula = EBB_FORMULAS(
+        "n = (self * target).numel() if reduction == 'mean' else 1; -g * target * sigmoid(-target * self) / n",
+        "n = (self * target).numel() if reduction == 'mean' else 1; -g * self * sigmoid(-target * self) / n"),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
                            "! (4) (3,4)", "! i5(3) i5(3)"),
 };

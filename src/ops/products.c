@@ -97,8 +97,8 @@ static void dot_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_dot = {
     EBB_SIGNATURE(dot, "Tensor self, Tensor tensor -> Tensor"),
-    .doc = "The sum of the products of two vectors' elements, 0-d.",
-    .torch = "torch.dot",
+    .doc = EBB_TEXT("The sum of the products of two vectors' elements, 0-d."),
+    .torch = EBB_TEXT("torch.dot"),
     .node = "DotBackward0",
     .dtypes = EBB_NUMERIC,
     .infer = dot_infer,
@@ -108,7 +108,7 @@ const struct ebb_op ebb_op_dot = {
     .jvp = ebb_jvp_multilinear,
     .batch = dot_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"g * tensor", "g * self"},
+    .formula = EBB_FORMULAS("g * tensor", "g * self"),
     .samples = EBB_SAMPLES("(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"),
 };
 
@@ -137,8 +137,8 @@ static void mv_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_mv = {
     EBB_SIGNATURE(mv, "Tensor self, Tensor vec -> Tensor"),
-    .doc = "The product of a matrix (m, k) and a vector (k).",
-    .torch = "torch.mv",
+    .doc = EBB_TEXT("The product of a matrix (m, k) and a vector (k)."),
+    .torch = EBB_TEXT("torch.mv"),
     .node = "MvBackward0",
     .dtypes = EBB_NUMERIC,
     .infer = mv_infer,
@@ -148,7 +148,7 @@ const struct ebb_op ebb_op_mv = {
     .jvp = ebb_jvp_multilinear,
     .batch = mv_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"outer(g, vec)", "self.T @ g"},
+    .formula = EBB_FORMULAS("outer(g, vec)", "self.T @ g"),
     .samples =
         EBB_SAMPLES("(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"),
 };
@@ -179,8 +179,8 @@ static void mm_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_mm = {
     EBB_SIGNATURE(mm, "Tensor self, Tensor mat2 -> Tensor"),
-    .doc = "The product of a matrix (m, k) and a matrix (k, n).",
-    .torch = "torch.mm",
+    .doc = EBB_TEXT("The product of a matrix (m, k) and a matrix (k, n)."),
+    .torch = EBB_TEXT("torch.mm"),
     .node = "MmBackward0",
     .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
@@ -191,7 +191,7 @@ const struct ebb_op ebb_op_mm = {
     .jvp = ebb_jvp_multilinear,
     .batch = mm_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"g @ mat2.T", "self.T @ g"},
+    .formula = EBB_FORMULAS("g @ mat2.T", "self.T @ g"),
     .samples = EBB_SAMPLES("(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
                            "i5(3,2) i5(2,3)", "! (3,4) (3,4)", "! (3) (3,2)", "! (3,4) i5(4,2)", "! b(2,2) b(2,2)"),
 };
@@ -223,8 +223,8 @@ static void bmm_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_bmm = {
     EBB_SIGNATURE(bmm, "Tensor self, Tensor mat2 -> Tensor"),
-    .doc = "The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.",
-    .torch = "torch.bmm",
+    .doc = EBB_TEXT("The products of matrices (b, m, k) and matrices (b, k, n), pair by pair."),
+    .torch = EBB_TEXT("torch.bmm"),
     .node = "BmmBackward0",
     .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
@@ -235,7 +235,7 @@ const struct ebb_op ebb_op_bmm = {
     .jvp = ebb_jvp_multilinear,
     .batch = ebb_batch_fold,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"g @ mat2.mT", "self.mT @ g"},
+    .formula = EBB_FORMULAS("g @ mat2.mT", "self.mT @ g"),
     .samples = EBB_SAMPLES("(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)",
                            "i5(2,2,3) i5(2,3,2)", "! (2,3,4) (3,4,5)", "! (2,3,4) (2,3,4)", "! (3,4) (4,5)"),
 };
@@ -341,10 +341,10 @@ static void addmm_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_addmm = {
     EBB_SIGNATURE(addmm, "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape "
-        "(n) does. With a beta of 0 the input is not read.",
-    .torch = "torch.addmm",
+        "(n) does. With a beta of 0 the input is not read."),
+    .torch = EBB_TEXT("torch.addmm"),
     .node = "AddmmBackward0",
     .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
@@ -355,7 +355,7 @@ const struct ebb_op ebb_op_addmm = {
     .inplace = true,
     .batch = addmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "(alpha * g) @ mat2.T", "mat1.T @ (alpha * g)"},
+    .formula = EBB_FORMULAS("beta * g", "(alpha * g) @ mat2.T", "mat1.T @ (alpha * g)"),
     .samples = EBB_SAMPLES("(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)",
                            "(5) (0,4) (4,5)", "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2",
                            "(5) (3,4) (4,5) beta=0", "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0",
@@ -400,8 +400,8 @@ static void addmv_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_addmv = {
     EBB_SIGNATURE(addmv, "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc = "beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).",
-    .torch = "torch.addmv",
+    .doc = EBB_TEXT("beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m)."),
+    .torch = EBB_TEXT("torch.addmv"),
     .node = "AddmvBackward0",
     .dtypes = EBB_NUMERIC,
     .infer = addmv_infer,
@@ -411,7 +411,7 @@ const struct ebb_op ebb_op_addmv = {
     .inplace = true,
     .batch = addmv_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "alpha * outer(g, vec)", "alpha * mat.T @ g"},
+    .formula = EBB_FORMULAS("beta * g", "alpha * outer(g, vec)", "alpha * mat.T @ g"),
     .samples = EBB_SAMPLES("(3) (3,4) (4)", "(1) (3,4) (4)", "() (3,4) (4)", "(3) (3,4) (4) beta=0.5 alpha=-2",
                            "(0) (0,4) (4)", "(3) (3,0) (0)", "(3) (3,4) (4) beta=0", "i5(3) i5(3,4) i5(4) alpha=2",
                            "! (4) (3,4) (4)", "! (3) (3,4) (3)", "! (3) (3) (3)"),
@@ -453,9 +453,10 @@ static void baddbmm_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_baddbmm = {
     EBB_SIGNATURE(baddbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc = "beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to "
-           "(b, m, n).",
-    .torch = "torch.baddbmm",
+    .doc = EBB_TEXT(
+        "beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to "
+        "(b, m, n)."),
+    .torch = EBB_TEXT("torch.baddbmm"),
     .node = "BaddbmmBackward0",
     .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
@@ -466,7 +467,7 @@ const struct ebb_op ebb_op_baddbmm = {
     .inplace = true,
     .batch = baddbmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"},
+    .formula = EBB_FORMULAS("beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"),
     .samples = EBB_SAMPLES("(2,3,5) (2,3,4) (2,4,5)", "(3,1) (2,3,4) (2,4,5)", "() (2,3,4) (2,4,5)",
                            "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "(5) (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)",
                            "(5) (2,3,0) (2,0,5)", "i5(2) i5(2,2,2) i5(2,2,2) beta=2", "! (4) (2,3,4) (2,4,5)",
@@ -510,10 +511,10 @@ static void addbmm_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_addbmm = {
     EBB_SIGNATURE(addbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self "
-        "broadcasts to (m, n).",
-    .torch = "torch.addbmm",
+        "broadcasts to (m, n)."),
+    .torch = EBB_TEXT("torch.addbmm"),
     .node = "AddbmmBackward0",
     .autocast = EBB_AUTOCAST_LOW,
     .compose = addbmm,
@@ -521,7 +522,7 @@ const struct ebb_op ebb_op_addbmm = {
     .vjp = addbmm_vjp,
     .batch = addbmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"},
+    .formula = EBB_FORMULAS("beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"),
     .samples = EBB_SAMPLES("(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2",
                            "() (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)", "(5) (2,3,0) (2,0,5)",
                            "! (4) (2,3,4) (2,4,5)", "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"),

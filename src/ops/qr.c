@@ -97,12 +97,12 @@ static void vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_qr = {
     EBB_SIGNATURE(qr, "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R"),
-    .doc =
+    .doc = EBB_TEXT(
         "A = QR with orthonormal columns in Q and R upper triangular, its diagonal of LAPACK's signs. For A (*, m, n) "
         "and k = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. "
         "Differentiable where the first k columns are independent, and in mode complete only with m <= n, in mode r "
-        "not at all.",
-    .torch = "torch.linalg.qr",
+        "not at all."),
+    .torch = EBB_TEXT("torch.linalg.qr"),
     .node = "LinalgQrBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -113,7 +113,7 @@ const struct ebb_op ebb_op_qr = {
     .undefined_grads = true,
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
-    .formula = {"'(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'"},
+    .formula = EBB_FORMULAS("'(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'"),
     .samples = EBB_SAMPLES("wc(3,3)", "wc(4,3)", "wc(2,3)", "wc(2,4,2)", "wc(2,2,3)", "wc(3,3) mode=complete",
                            "wc(2,4) mode=complete", "(1,1)", "(0,3)", "(3,0)", "(0,3,2)", "! (3)", "! i5(3,3)"),
 };

@@ -35,9 +35,9 @@ void ebb__zero_vjp(struct ebb_vjp_call *v) {
     } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "shape size, " NEW), \
-        .doc = text " Floating point only; the dtype is the default one where none is given.", \
+        .doc = EBB_TEXT(text " Floating point only; the dtype is the default one where none is given."), \
         .batch = ebb_batch_random, \
-        .torch = "torch." #name, \
+        .torch = EBB_TEXT("torch." #name), \
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \
@@ -46,9 +46,9 @@ void ebb__zero_vjp(struct ebb_vjp_call *v) {
     }; \
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " NEW), \
-        .doc = text " Floating point only; shape, and dtype where none is given, are those of input.", \
+        .doc = EBB_TEXT(text " Floating point only; shape, and dtype where none is given, are those of input."), \
         .batch = ebb_batch_random, \
-        .torch = "torch." #name "_like", \
+        .torch = EBB_TEXT("torch." #name "_like"), \
         .infer = infer_##name##_like, \
         .forward = forward_##name, \
         .no_derivative = true, \
@@ -126,8 +126,8 @@ static ebb_status forward_randint(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_randint = {
     EBB_SIGNATURE(randint, "int low[=0], int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor"),
-    .doc = "Independent integers, each of low, ..., high - 1 equally likely; int64 where no dtype is given.",
-    .torch = "torch.randint",
+    .doc = EBB_TEXT("Independent integers, each of low, ..., high - 1 equally likely; int64 where no dtype is given."),
+    .torch = EBB_TEXT("torch.randint"),
     .infer = infer_randint,
     .forward = forward_randint,
     .halves = true,
@@ -151,10 +151,10 @@ static ebb_status forward_randint_like(struct ebb_forward *f) {
 const struct ebb_op ebb_op_randint_like = {
     EBB_SIGNATURE(randint_like,
                   "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those "
-        "of input.",
-    .torch = "torch.randint_like",
+        "of input."),
+    .torch = EBB_TEXT("torch.randint_like"),
     .infer = infer_randint_like,
     .forward = forward_randint_like,
     .halves = true,
@@ -198,10 +198,10 @@ static const char *node_random(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_random = {
     EBB_SIGNATURE(random, "Tensor self, int from=0, float? to=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to the "
-        "largest that the dtype tells apart from its neighbours: 2^24 for float32.",
-    .torch = "torch.Tensor.random_",
+        "largest that the dtype tells apart from its neighbours: 2^24 for float32."),
+    .torch = EBB_TEXT("torch.Tensor.random_"),
     .node = "RandomBackward0",
     .node_variant = node_random,
     .inplace = true,
@@ -211,7 +211,7 @@ const struct ebb_op ebb_op_random = {
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .batch = ebb_batch_random,
-    .formula = {"0"},
+    .formula = EBB_FORMULAS("0"),
     .samples = EBB_SAMPLES("(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
                            "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"),
 };
@@ -247,9 +247,9 @@ static ebb_status forward_randperm(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_randperm = {
     EBB_SIGNATURE(randperm, "int n, dtype dtype=int64, bool requires_grad=false -> Tensor"),
-    .doc =
-        "The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given.",
-    .torch = "torch.randperm",
+    .doc = EBB_TEXT(
+        "The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given."),
+    .torch = EBB_TEXT("torch.randperm"),
     .infer = infer_randperm,
     .forward = forward_randperm,
     .halves = true,

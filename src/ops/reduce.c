@@ -107,10 +107,10 @@ static void sum_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_sum = {
     EBB_SIGNATURE(sum, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The sum over the dimensions listed in dim, or over all. Integers and bool sum to int64; dtype casts first. The sum "
-        "of nothing is 0. Floating sums are pairwise, so that rounding grows with the logarithm of the count.",
-    .torch = "torch.sum",
+        "of nothing is 0. Floating sums are pairwise, so that rounding grows with the logarithm of the count."),
+    .torch = EBB_TEXT("torch.sum"),
     .node = "SumBackward0",
     .node_variant = sum_node,
     .infer = sum_infer,
@@ -118,7 +118,7 @@ const struct ebb_op ebb_op_sum = {
     .vjp = sum_vjp,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"expand(restore(g, self, dim, keepdim), self.shape)"},
+    .formula = EBB_FORMULAS("expand(restore(g, self, dim, keepdim), self.shape)"),
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
                     "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"),
@@ -132,15 +132,15 @@ static void nansum_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_nansum = {
     EBB_SIGNATURE(nansum, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc = "The sum over the dimensions listed in dim, or over all, with NaN counting as 0.",
-    .torch = "torch.nansum",
+    .doc = EBB_TEXT("The sum over the dimensions listed in dim, or over all, with NaN counting as 0."),
+    .torch = EBB_TEXT("torch.nansum"),
     .node = "NansumBackward0",
     .infer = sum_infer,
     .forward = nansum_forward,
     .vjp = nansum_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(0)},
-    .formula = {"where(isnan(self), 0, restore(g, self, dim, keepdim))"},
+    .formula = EBB_FORMULAS("where(isnan(self), 0, restore(g, self, dim, keepdim))"),
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()",
                            "i5(3,4)", "i5(3) dtype=float64", "! (3,4) dim=(2)"),
 };
@@ -182,10 +182,10 @@ static void mean_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_mean = {
     EBB_SIGNATURE(mean, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The mean over the dimensions listed in dim, or over all: sum / count. For floating point; integers need dtype, which "
-        "casts first. The mean of nothing is NaN.",
-    .torch = "torch.mean",
+        "casts first. The mean of nothing is NaN."),
+    .torch = EBB_TEXT("torch.mean"),
     .node = "MeanBackward0",
     .node_variant = mean_node,
     .infer = mean_infer,
@@ -193,7 +193,7 @@ const struct ebb_op ebb_op_mean = {
     .vjp = mean_vjp,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"expand(restore(g, self, dim, keepdim) / (self.numel() / g.numel()), self.shape)"},
+    .formula = EBB_FORMULAS("expand(restore(g, self, dim, keepdim) / (self.numel() / g.numel()), self.shape)"),
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
                            "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"),
 };
@@ -212,10 +212,11 @@ static ebb_tensor *nanmean_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_nanmean = {
     EBB_SIGNATURE(nanmean, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc = "The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.",
-    .torch = "torch.nanmean",
+    .doc =
+        EBB_TEXT("The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is."),
+    .torch = EBB_TEXT("torch.nanmean"),
     .compose = nanmean_compose,
-    .parts = "nansum(self, dim, keepdim, dtype) / sum(not isnan(self), dim, keepdim)",
+    .parts = EBB_TEXT("nansum(self, dim, keepdim, dtype) / sum(not isnan(self), dim, keepdim)"),
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"),
 };
@@ -262,10 +263,10 @@ static void prod_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_prod = {
     EBB_SIGNATURE(prod, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. "
-        "The product of nothing is 1. The gradient is exact also where factors are 0.",
-    .torch = "torch.prod",
+        "The product of nothing is 1. The gradient is exact also where factors are 0."),
+    .torch = EBB_TEXT("torch.prod"),
     .node = "ProdBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .node_variant = prod_node,
@@ -274,9 +275,9 @@ const struct ebb_op ebb_op_prod = {
     .vjp = prod_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"restore(g * y, self, dim, keepdim) / self if all(y != 0) else "
-                "restore(g, self, dim, keepdim) * (products_of_others(self, dim[0]) if dim "
-                "else products_of_others(self))"},
+    .formula = EBB_FORMULAS("restore(g * y, self, dim, keepdim) / self if all(y != 0) else "
+                            "restore(g, self, dim, keepdim) * (products_of_others(self, dim[0]) if dim "
+                            "else products_of_others(self))"),
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
                     "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"),
@@ -304,13 +305,13 @@ static void batch_trace(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_trace = {
     EBB_SIGNATURE(trace, "Tensor self -> Tensor"),
-    .doc = "The sum of the diagonal of a matrix. Integers sum to int64.",
-    .torch = "torch.trace",
+    .doc = EBB_TEXT("The sum of the diagonal of a matrix. Integers sum to int64."),
+    .torch = EBB_TEXT("torch.trace"),
     .node = "TraceBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .compose = trace_compose,
     .vjp = trace_vjp,
     .batch = batch_trace,
-    .formula = {"g * eye(self.size(0), self.size(1), dtype=g.dtype)"},
+    .formula = EBB_FORMULAS("g * eye(self.size(0), self.size(1), dtype=g.dtype)"),
     .samples = EBB_SAMPLES("(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"),
 };

@@ -92,10 +92,10 @@ static void mse_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_mse_loss = {
     EBB_SIGNATURE(mse_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
     .order = "self, target, reduction, weight",
-    .doc =
+    .doc = EBB_TEXT(
         "The squared error (self - target)^2, its mean or sum. weight, of self's shape, multiplies the terms; the mean "
-        "then divides by the sum of the weights.",
-    .torch = "torch.nn.functional.mse_loss",
+        "then divides by the sum of the weights."),
+    .torch = EBB_TEXT("torch.nn.functional.mse_loss"),
     .node = "MseLossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -104,8 +104,8 @@ const struct ebb_op ebb_op_mse_loss = {
     .vjp = mse_vjp,
     .batch = mse_batch,
     .saves = {TRIPLE, TRIPLE, TRIPLE | EBB_OUT(0)},
-    .formula = {OF_SQUARES "g * 2 * (self - target) * w / n", OF_SQUARES "-g * 2 * (self - target) * w / n",
-                OF_SQUARES "g * ((self - target)**2 - (y if reduction == 'mean' else 0)) / n"},
+    .formula = EBB_FORMULAS(OF_SQUARES "g * 2 * (self - target) * w / n", OF_SQUARES "-g * 2 * (self - target) * w / n",
+                            OF_SQUARES "g * ((self - target)**2 - (y if reduction == 'mean' else 0)) / n"),
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"),
     .domain = {0.3, 3},
 };
@@ -113,12 +113,12 @@ const struct ebb_op ebb_op_mse_loss = {
 const struct ebb_op ebb_op_l1_loss = {
     EBB_SIGNATURE(l1_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
     .order = "self, target, reduction, weight",
-    .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
-    .torch = "torch.nn.functional.l1_loss",
+    .doc = EBB_TEXT("The absolute error |self - target|, its mean or sum; weight as in mse_loss."),
+    .torch = EBB_TEXT("torch.nn.functional.l1_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = l1_compose,
-    .parts =
-        "l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
+    .parts = EBB_TEXT(
+        "l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l"),
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "! (3) (4)"),
     .domain = {0.3, 3},
 };
@@ -177,10 +177,10 @@ static void huber_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_smooth_l1_loss = {
     EBB_SIGNATURE(smooth_l1_loss, "Tensor self, Tensor target, " EBB__REDUCTION ", float? beta=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "For the difference d = self - target: d^2 / (2 beta) where |d| < beta, else |d| - beta / 2; the mean or sum of it. "
-        "With beta 0 it is l1_loss.",
-    .torch = "torch.nn.functional.smooth_l1_loss",
+        "With beta 0 it is l1_loss."),
+    .torch = EBB_TEXT("torch.nn.functional.smooth_l1_loss"),
     .node = "SmoothL1LossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -189,8 +189,8 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
     .vjp = smooth_l1_vjp,
     .batch = ebb__batch_loss,
     .saves = {PAIR, PAIR},
-    .formula = {OF_DIFFERENCE "g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n",
-                OF_DIFFERENCE "-g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n"},
+    .formula = EBB_FORMULAS(OF_DIFFERENCE "g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n",
+                            OF_DIFFERENCE "-g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n"),
     .samples = EBB_SAMPLES(SHAPES, "(3,4) (3,4) beta=0.3", "(3,4) (3,4) beta=0", "(0) (0) reduction=sum", "! (3) (4)",
                            "! (3) (3) beta=-1", "! i5(3) i5(3)"),
 };
@@ -199,10 +199,10 @@ const struct ebb_op ebb_op_huber_loss = {
     EBB_SIGNATURE(huber_loss,
                   "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION ", float? delta=1 -> Tensor"),
     .order = "self, target, reduction, delta, weight",
-    .doc =
+    .doc = EBB_TEXT(
         "For the difference d = self - target: d^2 / 2 where |d| < delta, else delta (|d| - delta / 2); the mean or sum "
-        "of it. weight, of self's shape, multiplies the terms; the mean still divides by their number.",
-    .torch = "torch.nn.functional.huber_loss",
+        "of it. weight, of self's shape, multiplies the terms; the mean still divides by their number."),
+    .torch = EBB_TEXT("torch.nn.functional.huber_loss"),
     .node = "HuberLossBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
@@ -211,9 +211,9 @@ const struct ebb_op ebb_op_huber_loss = {
     .vjp = huber_vjp,
     .batch = ebb__batch_loss,
     .saves = {TRIPLE, TRIPLE, PAIR},
-    .formula = {OF_DIFFERENCE "g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
-                OF_DIFFERENCE "-g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
-                OF_DIFFERENCE "g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) - delta / 2)) / n"},
+    .formula = EBB_FORMULAS(OF_DIFFERENCE "g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
+                            OF_DIFFERENCE "-g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
+                            OF_DIFFERENCE "g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) - delta / 2)) / n"),
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(3,4) (3,4) delta=0.3", "(0) (0) reduction=sum", "! (3) (4)",
                            "! (3) (3) delta=0", "! i5(3) i5(3)"),
 };
@@ -253,16 +253,16 @@ const struct ebb_op ebb_op_gaussian_nll_loss = {
     EBB_SIGNATURE(gaussian_nll_loss,
                   "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, " EBB__REDUCTION
                   " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The negative log likelihood of target under normal distributions with means self and variances var: "
         "(log(var) + (self - target)^2 / var) / 2, plus log(2 pi) / 2 with full. var is a number, or has self's shape, or "
-        "lacks its last dimension, or has size 1 in one; it counts as at least eps. Recorded as its parts.",
-    .torch = "torch.nn.functional.gaussian_nll_loss",
+        "lacks its last dimension, or has size 1 in one; it counts as at least eps. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.gaussian_nll_loss"),
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = gaussian_compose,
-    .parts =
-        "v = to(var, self.dtype); v = clamp(v[..., None] if 0 < v.ndim < self.ndim else v * ones_like(self), eps); l = (log(v) + (self - target)**2 / v) / 2 + (log(2 * pi) / 2 if full else 0)" EBB__REDUCED,
+    .parts = EBB_TEXT(
+        "v = to(var, self.dtype); v = clamp(v[..., None] if 0 < v.ndim < self.ndim else v * ones_like(self), eps); l = (log(v) + (self - target)**2 / v) / 2 + (log(2 * pi) / 2 if full else 0)" EBB__REDUCED),
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
                            "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
                            "! (3) (3) -1.0"),
@@ -289,15 +289,15 @@ const struct ebb_op ebb_op_poisson_nll_loss = {
     EBB_SIGNATURE(poisson_nll_loss,
                   "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, " EBB__REDUCTION
                   " -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with "
         "log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
-        "more than 1. Recorded as its parts.",
-    .torch = "torch.nn.functional.poisson_nll_loss",
+        "more than 1. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.poisson_nll_loss"),
     .autocast = EBB_AUTOCAST_F32,
     .compose = poisson_compose,
-    .parts =
-        "l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target > 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0)" EBB__REDUCED,
+    .parts = EBB_TEXT(
+        "l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target > 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0)" EBB__REDUCED),
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
                            "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"),
     .domain = {0.3, 3},

@@ -42,8 +42,8 @@ static void vjp_flip(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_flip = {
     EBB_SIGNATURE(flip, "Tensor self, dims dims -> Tensor"),
-    .doc = "A copy with the elements along each of dims in reverse order.",
-    .torch = "torch.flip",
+    .doc = EBB_TEXT("A copy with the elements along each of dims in reverse order."),
+    .torch = EBB_TEXT("torch.flip"),
     .node = "FlipBackward0",
     .infer = infer_same,
     .forward = forward_flip,
@@ -51,7 +51,7 @@ const struct ebb_op ebb_op_flip = {
     .vjp = vjp_flip,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"flip(g, dims)"},
+    .formula = EBB_FORMULAS("flip(g, dims)"),
     .samples = EBB_SAMPLES("(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
                            "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"),
 };
@@ -132,9 +132,10 @@ static void batch_roll(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_roll = {
     EBB_SIGNATURE(roll, "Tensor self, shape shifts, shape dims=() -> Tensor"),
-    .doc = "A copy with the elements moved on by shifts[i] along dims[i], those that leave at the end coming in at the "
-           "beginning. Without dims the one shift is that of the flattened tensor.",
-    .torch = "torch.roll",
+    .doc = EBB_TEXT(
+        "A copy with the elements moved on by shifts[i] along dims[i], those that leave at the end coming in at the "
+        "beginning. Without dims the one shift is that of the flattened tensor."),
+    .torch = EBB_TEXT("torch.roll"),
     .node = "RollBackward0",
     .contiguous = true,
     .infer = infer_roll,
@@ -143,7 +144,7 @@ const struct ebb_op ebb_op_roll = {
     .vjp = vjp_roll,
     .jvp = ebb_jvp_linear,
     .batch = batch_roll,
-    .formula = {"roll(g, -shifts, dims)"},
+    .formula = EBB_FORMULAS("roll(g, -shifts, dims)"),
     .samples =
         EBB_SAMPLES("(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
                     "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
@@ -192,8 +193,9 @@ static void vjp_rot90(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_rot90 = {
     EBB_SIGNATURE(rot90, "Tensor self, int k[=1], dims dims[=(0,1)] -> Tensor"),
-    .doc = "A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].",
-    .torch = "torch.rot90",
+    .doc =
+        EBB_TEXT("A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1]."),
+    .torch = EBB_TEXT("torch.rot90"),
     .node = "Rot90Backward0",
     .infer = infer_rot90,
     .forward = forward_rot90,
@@ -201,7 +203,7 @@ const struct ebb_op ebb_op_rot90 = {
     .vjp = vjp_rot90,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"rot90(g, -k, dims)"},
+    .formula = EBB_FORMULAS("rot90(g, -k, dims)"),
     .samples = EBB_SAMPLES("(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)",
                            "(2,3,4) k=5 dims=(0,-1)", "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)",
                            "! (3,4) k=1 dims=(0)", "! (3,4) k=1 dims=(0,0)", "! (3) k=1 dims=(0,1)"),

@@ -105,10 +105,10 @@ static void batch_repeat(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_repeat = {
     EBB_SIGNATURE(repeat, "Tensor self, shape repeats -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "self repeats[i] times along each dimension i, one copy after the other; repeats may have more entries than self has "
-        "dimensions: new ones come in front.",
-    .torch = "torch.Tensor.repeat",
+        "dimensions: new ones come in front."),
+    .torch = EBB_TEXT("torch.Tensor.repeat"),
     .node = "RepeatBackward0",
     .infer = infer_repeat,
     .forward = forward_repeat,
@@ -116,7 +116,7 @@ const struct ebb_op ebb_op_repeat = {
     .vjp = vjp_repeat,
     .jvp = ebb_jvp_linear,
     .batch = batch_repeat,
-    .formula = {"'g summed over the repetitions'"},
+    .formula = EBB_FORMULAS("'g summed over the repetitions'"),
     .samples =
         EBB_SAMPLES("(3) repeats=(2)", "(2,3) repeats=(2,2)", "(2,3) repeats=(4,1,2)", "() repeats=(2,3)",
                     "() repeats=()", "(2,3) repeats=(1,1)", "(0,3) repeats=(2,2)", "(2,3) repeats=(0,2)",
@@ -133,10 +133,11 @@ static ebb_tensor *compose_tile(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_tile = {
     EBB_SIGNATURE(tile, "Tensor self, shape dims -> Tensor"),
-    .doc = "The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones.",
-    .torch = "torch.tile",
+    .doc = EBB_TEXT(
+        "The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones."),
+    .torch = EBB_TEXT("torch.tile"),
     .compose = compose_tile,
-    .parts = "repeat(self, [1, 1, 1, 1, 1, 1, 1, 1][:max(self.ndim - len(dims), 0)] + dims)",
+    .parts = EBB_TEXT("repeat(self, [1, 1, 1, 1, 1, 1, 1, 1][:max(self.ndim - len(dims), 0)] + dims)"),
     .samples = EBB_SAMPLES("(2,3) dims=(2)", "(2,3) dims=(2,1,2)", "() dims=(2)", "(2,3) dims=()", "(0,3) dims=(2)",
                            "! (2) dims=(-1)"),
 };
@@ -180,13 +181,15 @@ static ebb_tensor *compose_repeat_interleave(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_repeat_interleave = {
     EBB_SIGNATURE(repeat_interleave, "Tensor self, int repeats, dims dim=all, int? output_size=none -> Tensor"),
-    .doc = "Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor. "
-           "output_size, where given, is the size that results.",
-    .torch = "torch.repeat_interleave",
+    .doc = EBB_TEXT(
+        "Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor. "
+        "output_size, where given, is the size that results."),
+    .torch = EBB_TEXT("torch.repeat_interleave"),
     .compose = compose_repeat_interleave,
-    .formula = {"d = dim[0] % max(self.ndim, 1) if dim else 0; "
-                "sum(reshape(g, (self.numel(), repeats)), 1).reshape(self.shape) if not dim or self.ndim == 0 else "
-                "sum(unflatten(g, d, (self.size(d), repeats)), d + 1)"},
+    .formula = EBB_FORMULAS(
+        "d = dim[0] % max(self.ndim, 1) if dim else 0; "
+        "sum(reshape(g, (self.numel(), repeats)), 1).reshape(self.shape) if not dim or self.ndim == 0 else "
+        "sum(unflatten(g, d, (self.size(d), repeats)), d + 1)"),
     .samples = EBB_SAMPLES("(2,3) repeats=2", "(2,3) repeats=3 dim=0", "(2,3) repeats=2 dim=-1", "() repeats=2",
                            "() repeats=2 dim=0", "(2,3) repeats=0 dim=1", "(0,3) repeats=2 dim=1", "! (2,3) repeats=-1",
                            "(2,3) repeats=2 dim=1 output_size=6", "! (2,3) repeats=2 dim=2",
@@ -234,17 +237,17 @@ static ebb_tensor *compose_repeat_interleave_tensor(struct ebb_forward *f) {
 const struct ebb_op ebb_op_repeat_interleave_tensor = {
     EBB_SIGNATURE(repeat_interleave_tensor,
                   "Tensor self, Tensor repeats, dims dim=all, int? output_size=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Element i along dim repeats[i] times, one beside the other; without dim those of the flattened tensor. A tensor of "
-        "one number is for all. output_size, where given, is the size that results.",
-    .torch = "torch.repeat_interleave",
+        "one number is for all. output_size, where given, is the size that results."),
+    .torch = EBB_TEXT("torch.repeat_interleave"),
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_tensor,
     .batch = ebb_batch_refuse,
-    .formula =
-        {"n = self.numel() if not dim or self.ndim == 0 else self.size(dim[0]); "
-         "i = repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and self.ndim > 0 else "
-         "index_add(zeros_like(flatten(self)), 0, i, g).reshape(self.shape)"},
+    .formula = EBB_FORMULAS(
+        "n = self.numel() if not dim or self.ndim == 0 else self.size(dim[0]); "
+        "i = repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and self.ndim > 0 else "
+        "index_add(zeros_like(flatten(self)), 0, i, g).reshape(self.shape)"),
     .samples = EBB_SAMPLES("(2,3) i3(6)", "(2,3) i3(2) dim=0", "(2,3) i4(3) dim=-1", "(2,3) i4(1) dim=1", "() i5()",
                            "(0,3) i3(0) dim=0", "! (2,3) i3(3)", "! (2,3) i3(1,2) dim=0", "! (2,3) (2) dim=0",
                            "! (2,3) i1(6) output_size=6"),
@@ -258,8 +261,9 @@ static ebb_tensor *compose_repeat_interleave_places(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_repeat_interleave_places = {
     EBB_SIGNATURE(repeat_interleave_places, "Tensor repeats, int? output_size=none -> Tensor"),
-    .doc = "The number i repeats[i] times, for each i: int64. output_size, where given, is the size that results.",
-    .torch = "torch.repeat_interleave",
+    .doc = EBB_TEXT(
+        "The number i repeats[i] times, for each i: int64. output_size, where given, is the size that results."),
+    .torch = EBB_TEXT("torch.repeat_interleave"),
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_places,
     .no_derivative = true,

@@ -25,12 +25,12 @@ static ebb_tensor *isfinite_compose(struct ebb_forward *f) {
 }
 
 #define ROUNDING(op, text, ...) \
-    const struct ebb_op ebb_op_##op = { \
-        EBB_SIGNATURE(op, text), .torch = "torch." #op,    .promote = EBB_PROMOTE_COMMON, \
-        .inplace = true,         .loops = ebb__loops_##op, __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text),       .torch = EBB_TEXT("torch." #op), \
+                                       .promote = EBB_PROMOTE_COMMON, .inplace = true, \
+                                       .loops = ebb__loops_##op,      __VA_ARGS__};
 #define TEST(op, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Tensor self -> Tensor"), \
-                                       .torch = "torch." #op, \
+                                       .torch = EBB_TEXT("torch." #op), \
                                        .promote = EBB_PROMOTE_COMPARE, \
                                        .compose = op##_compose, \
                                        .no_derivative = true, \
@@ -39,22 +39,25 @@ static ebb_tensor *isfinite_compose(struct ebb_forward *f) {
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)"
 #define ONE "Tensor self -> Tensor"
 #define NUMERIC .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "! b(2)")
-#define FLAT .vjp = flat_vjp, .formula = {"0"}
+#define FLAT .vjp = flat_vjp, .formula = EBB_FORMULAS("0")
 
-ROUNDING(ceil, ONE, NUMERIC, FLAT, .node = "CeilBackward0", .doc = "The least integer that is not below self.")
-ROUNDING(trunc, ONE, NUMERIC, FLAT, .node = "TruncBackward0", .doc = "The integer part of self.")
+ROUNDING(ceil, ONE, NUMERIC, FLAT, .node = "CeilBackward0",
+         .doc = EBB_TEXT("The least integer that is not below self."))
+ROUNDING(trunc, ONE, NUMERIC, FLAT, .node = "TruncBackward0", .doc = EBB_TEXT("The integer part of self."))
 ROUNDING(round, "Tensor self, int decimals=0 -> Tensor", FLAT, .dtypes = EBB_NUMERIC, .node = "RoundBackward0",
          .node_variant = round_node,
-         .doc = "self rounded to decimals places, halves to even. Integers stay as they are.",
+         .doc = EBB_TEXT("self rounded to decimals places, halves to even. Integers stay as they are."),
          .samples = EBB_SAMPLES(SHAPES, "(2,3) decimals=1", "(3) decimals=-1", "! b(2)"), .domain = {-20, 20})
-ROUNDING(frac, ONE, .dtypes = EBB_FLOATING, .node = "FracBackward0", .doc = "self - trunc(self).", .vjp = frac_vjp,
-         .formula = {"g"}, .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,1,3)", "! i5(4)"))
-ROUNDING(nan_to_num, "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor",
-         .node = "NanToNumBackward0",
-         .doc = "self with NaN replaced by nan, infinity by posinf and -infinity by neginf; without these by the "
-                "greatest and the least finite number.",
-         .vjp = nan_to_num_vjp, .saves = {EBB_IN(0)}, .formula = {"where(isfinite(self), g, 0)"},
-         .samples = EBB_SAMPLES(SHAPES, "b(2)", "(3) nan=1 posinf=0 neginf=-2"))
-TEST(isnan, .doc = "Whether self is NaN.")
-TEST(isinf, .doc = "Whether self is infinite.")
-TEST(isfinite, .doc = "Whether self is neither infinite nor NaN.")
+ROUNDING(frac, ONE, .dtypes = EBB_FLOATING, .node = "FracBackward0", .doc = EBB_TEXT("self - trunc(self)."),
+         .vjp = frac_vjp, .formula = EBB_FORMULAS("g"),
+         .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,1,3)", "! i5(4)"))
+ROUNDING(
+    nan_to_num, "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor",
+    .node = "NanToNumBackward0",
+    .doc = EBB_TEXT("self with NaN replaced by nan, infinity by posinf and -infinity by neginf; without these by the "
+                    "greatest and the least finite number."),
+    .vjp = nan_to_num_vjp, .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("where(isfinite(self), g, 0)"),
+    .samples = EBB_SAMPLES(SHAPES, "b(2)", "(3) nan=1 posinf=0 neginf=-2"))
+TEST(isnan, .doc = EBB_TEXT("Whether self is NaN."))
+TEST(isinf, .doc = EBB_TEXT("Whether self is infinite."))
+TEST(isfinite, .doc = EBB_TEXT("Whether self is neither infinite nor NaN."))

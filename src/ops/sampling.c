@@ -122,10 +122,10 @@ static ebb_status forward_multinomial(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_multinomial = {
     EBB_SIGNATURE(multinomial, "Tensor self, int num_samples, bool replacement=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Of a vector of weights, or of each row of a matrix of them, num_samples indices (int64) drawn with probabilities that "
-        "are as the weights: one after the other, and unless with replacement none twice.",
-    .torch = "torch.multinomial",
+        "are as the weights: one after the other, and unless with replacement none twice."),
+    .torch = EBB_TEXT("torch.multinomial"),
     .dtypes = EBB_FLOATING,
     .contiguous = true,
     .infer = infer_multinomial,
@@ -213,9 +213,9 @@ static ebb_status forward_poisson(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_poisson = {
     EBB_SIGNATURE(poisson, "Tensor self -> Tensor"),
-    .doc =
-        "Independent numbers of Poisson's distribution, each with the rate that self has there, in the dtype of self.",
-    .torch = "torch.poisson",
+    .doc = EBB_TEXT(
+        "Independent numbers of Poisson's distribution, each with the rate that self has there, in the dtype of self."),
+    .torch = EBB_TEXT("torch.poisson"),
     .node = "PoissonBackward0",
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -224,7 +224,7 @@ const struct ebb_op ebb_op_poisson = {
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .batch = ebb_batch_random,
-    .formula = {"0"},
+    .formula = EBB_FORMULAS("0"),
     .samples = EBB_SAMPLES("(2,3)", "()", "(0,3)", "(40)", "! i5(3)"),
     .domain = {0, 50},
 };

@@ -79,8 +79,9 @@ static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
 }
 
 #define CUMULATIVE(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = "torch." #op, \
-                                       .forward = op##_forward, .vjp = op##_vjp,         __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = { \
+        EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = EBB_TEXT("torch." #op), \
+        .forward = op##_forward, .vjp = op##_vjp,         __VA_ARGS__};
 #define SAMPLES \
     "(3,4) dim=1", "(3,4) dim=0", "(2,3,4) dim=-2", "(70,2) dim=0", "(2,70) dim=0", "() dim=0", "(0,3) dim=0"
 #define OF_NUMBERS \
@@ -89,18 +90,19 @@ static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
                            "! b(3) dim=0 dtype=bool")
 
 CUMULATIVE(cumsum, "Tensor self, dim dim, dtype dtype=none -> Tensor", OF_NUMBERS, .node = "CumsumBackward0",
-           .doc = "Running sums along dim. Integers and bool give int64; dtype casts first.",
-           .formula = {"flip(cumsum(flip(g, dim), dim), dim)"})
+           .doc = EBB_TEXT("Running sums along dim. Integers and bool give int64; dtype casts first."),
+           .formula = EBB_FORMULAS("flip(cumsum(flip(g, dim), dim), dim)"))
 CUMULATIVE(
     cumprod, "Tensor self, dim dim, dtype dtype=none -> Tensor", OF_NUMBERS, .node = "CumprodBackward0",
-    .doc = "Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also "
-           "where factors are 0.",
+    .doc = EBB_TEXT(
+        "Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also "
+        "where factors are 0."),
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"flip(cumsum(flip(g * y, dim), dim), dim) / self if all(self != 0) else "
-                "products_before(self, dim) * linear_recurrence(g, self, dim, True)"})
+    .formula = EBB_FORMULAS("flip(cumsum(flip(g * y, dim), dim), dim) / self if all(self != 0) else "
+                            "products_before(self, dim) * linear_recurrence(g, self, dim, True)"))
 CUMULATIVE(logcumsumexp, "Tensor self, dim dim -> Tensor", .dtypes = EBB_FLOATING, .node = "LogcumsumexpBackward0",
-           .doc = "log(cumsum(exp(self))) along dim, without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0)},
-           .formula = {"exp(self) * flip(cumsum(flip(g * exp(-y), dim), dim), dim)"},
+           .doc = EBB_TEXT("log(cumsum(exp(self))) along dim, without overflow."), .saves = {EBB_IN(0) | EBB_OUT(0)},
+           .formula = EBB_FORMULAS("exp(self) * flip(cumsum(flip(g * exp(-y), dim), dim), dim)"),
            .samples = EBB_SAMPLES(SAMPLES, "! i5(3) dim=0"))
 
 /* ---- cummax, cummin ---- */
@@ -131,12 +133,13 @@ static void extreme_vjp(struct ebb_vjp_call *v) {
 }
 
 #define EXTREME(op, words, node_) \
-    CUMULATIVE( \
-        op, "Tensor self, dim dim -> Tensor values, Tensor indices", .infer = extreme_infer, .contiguous = true, \
-        .node = node_, .saves = {EBB_OUT(1)}, .formula = {"scatter_add(zeros_like(self), dim, indices, g)"}, \
-        .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"), \
-        .doc = "The " words " so far along dim and where it is (int64), the latest place where several tie. A NaN " \
-               "is the " words ", and stays.")
+    CUMULATIVE(op, "Tensor self, dim dim -> Tensor values, Tensor indices", .infer = extreme_infer, \
+               .contiguous = true, .node = node_, .saves = {EBB_OUT(1)}, \
+               .formula = EBB_FORMULAS("scatter_add(zeros_like(self), dim, indices, g)"), \
+               .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"), \
+               .doc = EBB_TEXT("The " words \
+                               " so far along dim and where it is (int64), the latest place where several tie. A NaN " \
+                               "is the " words ", and stays."))
 #define cummax_vjp extreme_vjp
 #define cummin_vjp extreme_vjp
 EXTREME(cummax, "largest", "CummaxBackward0")
@@ -187,10 +190,11 @@ static void batch_linear(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_linear_recurrence = {
     EBB_SIGNATURE(linear_recurrence, "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor"),
-    .doc = "y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + "
-           "factor[k + 1] * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running "
-           "products are made of it, and discounted sums are it.",
-    .torch = "no counterpart in PyTorch",
+    .doc = EBB_TEXT(
+        "y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + "
+        "factor[k + 1] * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running "
+        "products are made of it, and discounted sums are it."),
+    .torch = EBB_TEXT("no counterpart in PyTorch"),
     .node = "LinearRecurrenceBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
@@ -200,7 +204,8 @@ const struct ebb_op ebb_op_linear_recurrence = {
     .vjp = linear_recurrence_vjp,
     .batch = batch_linear,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
-    .formula = {"'h = linear_recurrence(g, factor, the other way)'", "'h * y[k - 1], in reverse h[k - 1] * y'"},
+    .formula =
+        EBB_FORMULAS("'h = linear_recurrence(g, factor, the other way)'", "'h * y[k - 1], in reverse h[k - 1] * y'"),
     .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",
                            "(2,3,4) (4) dim=0", "(70,2) 0.9 dim=0", "(2,5) 0.9 dim=1 reverse=true", "() () dim=0",
                            "(0,3) (3) dim=0", "! (3) (2,3) dim=0", "! i5(3) i5(3) dim=0", "! (3) (3) dim=1"),

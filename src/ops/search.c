@@ -53,11 +53,11 @@ const struct ebb_op ebb_op_searchsorted = {
     EBB_SIGNATURE(searchsorted,
                   "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, "
                   "enum(none|left|right) side=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go: "
         "before what is equal, or with right (or side right) after it. sorted_sequence is one list, or one for each "
-        "line of self; or sorter, as argsort gives it, says how to read it. NaN goes to the end.",
-    .torch = "torch.searchsorted",
+        "line of self; or sorter, as argsort gives it, says how to read it. NaN goes to the end."),
+    .torch = EBB_TEXT("torch.searchsorted"),
     .promote = EBB_PROMOTE_COMMON,
     .keeps = EBB_IN(2),
     .contiguous = true,
@@ -80,9 +80,9 @@ static ebb_tensor *bucketize_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_bucketize = {
     EBB_SIGNATURE(bucketize, "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor"),
-    .doc = "The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= "
-           "boundaries[i], or with right boundaries[i - 1] <= value < boundaries[i].",
-    .torch = "torch.bucketize",
+    .doc = EBB_TEXT("The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= "
+                    "boundaries[i], or with right boundaries[i - 1] <= value < boundaries[i]."),
+    .torch = EBB_TEXT("torch.bucketize"),
     .compose = bucketize_compose,
     .no_derivative = true,
     .samples = EBB_SAMPLES("(3,4) (5)", "() (5) right=true", "0.5 (5) out_int32=true", "(0) (3)", "i5(4) i5(2)",
@@ -107,9 +107,10 @@ const struct ebb_op ebb_op_isin = {
     EBB_SIGNATURE(
         isin,
         "Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false -> Tensor"),
-    .doc = "Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes "
-           "nothing.)",
-    .torch = "torch.isin",
+    .doc = EBB_TEXT(
+        "Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes "
+        "nothing.)"),
+    .torch = EBB_TEXT("torch.isin"),
     .compose = isin_compose,
     .no_derivative = true,
     .samples = EBB_SAMPLES("i5(3,4) i5(2)", "i5(3,4) i5(2) invert=true", "(3) 1", "i3() i3(2,2)", "(0) (3)", "(3) (0)",
@@ -156,10 +157,10 @@ static ebb_tensor *bincount_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_bincount = {
     EBB_SIGNATURE(bincount, "Tensor self, Tensor? weights, int minlength=0 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if "
-        "they are, else float64); at least minlength numbers.",
-    .torch = "torch.bincount",
+        "they are, else float64); at least minlength numbers."),
+    .torch = EBB_TEXT("torch.bincount"),
     .compose = bincount_compose,
     .no_derivative = true,
     .batch = ebb_batch_refuse,
@@ -192,9 +193,10 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_one_hot = {
     EBB_SIGNATURE(one_hot, "Tensor self|tensor, int num_classes=-1 -> Tensor"),
-    .doc = "For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where "
-           "num_classes is left out.",
-    .torch = "torch.nn.functional.one_hot",
+    .doc = EBB_TEXT(
+        "For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where "
+        "num_classes is left out."),
+    .torch = EBB_TEXT("torch.nn.functional.one_hot"),
     .compose = one_hot_compose,
     .no_derivative = true,
     .samples = EBB_SAMPLES("i5(3,4)", "i5(3) num_classes=7", "i3()", "i3(0,2) num_classes=2", "! i9(99) num_classes=2",

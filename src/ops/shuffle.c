@@ -67,15 +67,15 @@ static void unshuffle_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_pixel_shuffle = {
     EBB_SIGNATURE(pixel_shuffle, "Tensor input, int upscale_factor -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "(..., C * r * r, H, W) rearranged to (..., C, H * r, W * r), for the upscale_factor r: each r * r channels become "
-        "a square.",
-    .torch = "torch.nn.functional.pixel_shuffle",
+        "a square."),
+    .torch = EBB_TEXT("torch.nn.functional.pixel_shuffle"),
     .node = "PixelShuffleBackward0",
     .compose = pixel_shuffle,
     .vjp = shuffle_vjp,
     .batch = ebb_batch_leading,
-    .formula = {"pixel_unshuffle(g, upscale_factor)"},
+    .formula = EBB_FORMULAS("pixel_unshuffle(g, upscale_factor)"),
     .samples = EBB_SAMPLES("(2,8,2,3) upscale_factor=2", "(9,1,2) upscale_factor=3", "(2,2,4,1,2) upscale_factor=2",
                            "(0,4,2,2) upscale_factor=2", "(2,3,2,2) upscale_factor=1", "i9(4,2,2) upscale_factor=2",
                            "! (2,7,2,2) upscale_factor=2", "! (4,4) upscale_factor=2", "! (2,4,2,2) upscale_factor=0"),
@@ -83,14 +83,15 @@ const struct ebb_op ebb_op_pixel_shuffle = {
 
 const struct ebb_op ebb_op_pixel_unshuffle = {
     EBB_SIGNATURE(pixel_unshuffle, "Tensor input, int downscale_factor -> Tensor"),
-    .doc = "(..., C, H * r, W * r) rearranged to (..., C * r * r, H, W), for the downscale_factor r: the inverse of "
-           "pixel_shuffle.",
-    .torch = "torch.nn.functional.pixel_unshuffle",
+    .doc = EBB_TEXT(
+        "(..., C, H * r, W * r) rearranged to (..., C * r * r, H, W), for the downscale_factor r: the inverse of "
+        "pixel_shuffle."),
+    .torch = EBB_TEXT("torch.nn.functional.pixel_unshuffle"),
     .node = "PixelUnshuffleBackward0",
     .compose = pixel_unshuffle,
     .vjp = unshuffle_vjp,
     .batch = ebb_batch_leading,
-    .formula = {"pixel_shuffle(g, downscale_factor)"},
+    .formula = EBB_FORMULAS("pixel_shuffle(g, downscale_factor)"),
     .samples =
         EBB_SAMPLES("(2,2,4,6) downscale_factor=2", "(1,3,6) downscale_factor=3", "(0,1,4,4) downscale_factor=2",
                     "! (2,2,3,4) downscale_factor=2", "! (4,4) downscale_factor=2", "! (2,4,4) downscale_factor=-1"),

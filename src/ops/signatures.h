@@ -5,14 +5,95 @@
 
 #include <ebb/opdef.h>
 
+extern const struct ebb_op_input ebb__inputs_A[];
+extern const struct ebb_op_input ebb__inputs_A_B[];
+extern const struct ebb_op_input ebb__inputs_LU_pivots_B[];
+extern const struct ebb_op_input ebb__inputs_a_b[];
+extern const struct ebb_op_input ebb__inputs_anchor_positive_negative[];
+extern const struct ebb_op_input ebb__inputs_condition_self_NUMBER_other_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_cx_cells_activations_w_hh_OPTIONAL_grad_output_OPTIONAL_grad_cells_OPTIONAL_grad_activations_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_elements_NUMBER_test_elements_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_gates_cx_hx_OPTIONAL_w_hh_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_grad[];
+extern const struct ebb_op_input ebb__inputs_grad_in[];
+extern const struct ebb_op_input ebb__inputs_grad_output[];
+extern const struct ebb_op_input ebb__inputs_grad_output_indices[];
+extern const struct ebb_op_input ebb__inputs_grad_output_input[];
+extern const struct ebb_op_input ebb__inputs_grad_output_input_rstd_mean_OPTIONAL_weight_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_grad_output_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_grad_output_mask[];
+extern const struct ebb_op_input ebb__inputs_grad_output_output[];
+extern const struct ebb_op_input ebb__inputs_grad_output_query_key_value_output_logsumexp_grad_logsumexp_OPTIONAL_attn_mask_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_grad_output_self[];
+extern const struct ebb_op_input ebb__inputs_grad_output_target_total_weight_weight_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_input[];
+extern const struct ebb_op_input ebb__inputs_input1_input2_target[];
+extern const struct ebb_op_input ebb__inputs_input_hx_cx_w_ih_w_hh_b_ih_OPTIONAL_b_hh_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_input_mat1_mat2[];
+extern const struct ebb_op_input ebb__inputs_input_running_mean_OPTIONAL_running_var_OPTIONAL_weight_OPTIONAL_bias_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_input_weight[];
+extern const struct ebb_op_input ebb__inputs_input_weight_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_input_weight_OPTIONAL_bias_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_input_weight_bias_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_log_probs_targets[];
+extern const struct ebb_op_input ebb__inputs_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_mean_NUMBER_std_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_pivots[];
+extern const struct ebb_op_input ebb__inputs_query_key_value_attn_mask_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_repeats[];
+extern const struct ebb_op_input ebb__inputs_self[];
+extern const struct ebb_op_input ebb__inputs_self_B[];
+extern const struct ebb_op_input ebb__inputs_self_NUMBER_boundaries[];
+extern const struct ebb_op_input ebb__inputs_self_NUMBER_exponent_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_NUMBER_other_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_b[];
+extern const struct ebb_op_input ebb__inputs_self_batch1_batch2[];
+extern const struct ebb_op_input ebb__inputs_self_end_weight_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_factor_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_index[];
+extern const struct ebb_op_input ebb__inputs_self_index_source[];
+extern const struct ebb_op_input ebb__inputs_self_index_src[];
+extern const struct ebb_op_input ebb__inputs_self_index_src_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_index_value_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_indices[];
+extern const struct ebb_op_input ebb__inputs_self_indices_OPTIONAL_LIST[];
+extern const struct ebb_op_input ebb__inputs_self_indices_OPTIONAL_LIST_values[];
+extern const struct ebb_op_input ebb__inputs_self_input2[];
+extern const struct ebb_op_input ebb__inputs_self_mask[];
+extern const struct ebb_op_input ebb__inputs_self_mask_source[];
+extern const struct ebb_op_input ebb__inputs_self_mask_value_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_mat2[];
+extern const struct ebb_op_input ebb__inputs_self_mat_vec[];
+extern const struct ebb_op_input ebb__inputs_self_max_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_min_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_min_OPTIONAL_NUMBER_max_OPTIONAL_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_other[];
+extern const struct ebb_op_input ebb__inputs_self_p_OPTIONAL_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_repeats[];
+extern const struct ebb_op_input ebb__inputs_self_src[];
+extern const struct ebb_op_input ebb__inputs_self_target[];
+extern const struct ebb_op_input ebb__inputs_self_target_var_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_target_weight_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_self_target_weight_OPTIONAL_pos_weight_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_self_tensor[];
+extern const struct ebb_op_input ebb__inputs_self_tensor1_tensor2[];
+extern const struct ebb_op_input ebb__inputs_self_value_NUMBER[];
+extern const struct ebb_op_input ebb__inputs_self_vec[];
+extern const struct ebb_op_input ebb__inputs_self_vec1_vec2[];
+extern const struct ebb_op_input ebb__inputs_self_vec2[];
+extern const struct ebb_op_input ebb__inputs_self_weight[];
+extern const struct ebb_op_input ebb__inputs_self_weights_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_sorted_sequence_self_NUMBER_sorter_OPTIONAL[];
+extern const struct ebb_op_input ebb__inputs_tensors_LIST[];
+extern const struct ebb_op_input ebb__inputs_x1_x2[];
+
 struct ebb__attrs_leaky_relu {
     ebb_setting negative_slope;
 };
 extern const struct ebb_attr ebb__attr_table_leaky_relu[1];
 #define EBB__SIG_leaky_relu \
     .name = "leaky_relu", \
-    .signature = "Tensor self, float? negative_slope=0.01 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_leaky_relu, .n_attrs = 1, \
@@ -21,14 +102,13 @@ extern const struct ebb_attr ebb__attr_table_leaky_relu[1];
 struct ebb__attrs_elu {
     ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_elu[1];
+extern const struct ebb_attr ebb__attr_table_celu[1];
 #define EBB__SIG_elu \
     .name = "elu", \
-    .signature = "Tensor self, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_elu, .n_attrs = 1, \
+    .attrs = ebb__attr_table_celu, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_elu)
 
 struct ebb__attrs_celu {
@@ -37,8 +117,7 @@ struct ebb__attrs_celu {
 extern const struct ebb_attr ebb__attr_table_celu[1];
 #define EBB__SIG_celu \
     .name = "celu", \
-    .signature = "Tensor self, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_celu, .n_attrs = 1, \
@@ -46,15 +125,13 @@ extern const struct ebb_attr ebb__attr_table_celu[1];
 
 #define EBB__SIG_selu \
     .name = "selu", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_silu \
     .name = "silu", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -64,8 +141,7 @@ struct ebb__attrs_gelu {
 extern const struct ebb_attr ebb__attr_table_gelu[1];
 #define EBB__SIG_gelu \
     .name = "gelu", \
-    .signature = "Tensor self, enum(none|tanh) approximate=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gelu, .n_attrs = 1, \
@@ -74,20 +150,18 @@ extern const struct ebb_attr ebb__attr_table_gelu[1];
 struct ebb__attrs_gelu_backward {
     int approximate;
 };
-extern const struct ebb_attr ebb__attr_table_gelu_backward[1];
+extern const struct ebb_attr ebb__attr_table_gelu[1];
 #define EBB__SIG_gelu_backward \
     .name = "gelu_backward", \
-    .signature = "Tensor grad_output, Tensor self, enum(none|tanh) approximate=none -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_self, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_gelu_backward, .n_attrs = 1, \
+    .attrs = ebb__attr_table_gelu, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gelu_backward)
 
 #define EBB__SIG_mish \
     .name = "mish", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -98,8 +172,7 @@ struct ebb__attrs_softplus {
 extern const struct ebb_attr ebb__attr_table_softplus[2];
 #define EBB__SIG_softplus \
     .name = "softplus", \
-    .signature = "Tensor self, float? beta=1, float? threshold=20 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softplus, .n_attrs = 2, \
@@ -107,8 +180,7 @@ extern const struct ebb_attr ebb__attr_table_softplus[2];
 
 #define EBB__SIG_softsign \
     .name = "softsign", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -119,8 +191,7 @@ struct ebb__attrs_hardtanh {
 extern const struct ebb_attr ebb__attr_table_hardtanh[2];
 #define EBB__SIG_hardtanh \
     .name = "hardtanh", \
-    .signature = "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hardtanh, .n_attrs = 2, \
@@ -128,29 +199,25 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
 
 #define EBB__SIG_relu6 \
     .name = "relu6", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_hardswish \
     .name = "hardswish", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_hardsigmoid \
     .name = "hardsigmoid", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_logsigmoid \
     .name = "logsigmoid", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -161,8 +228,7 @@ struct ebb__attrs_threshold {
 extern const struct ebb_attr ebb__attr_table_threshold[2];
 #define EBB__SIG_threshold \
     .name = "threshold", \
-    .signature = "Tensor self, number threshold, number value -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
@@ -174,8 +240,7 @@ struct ebb__attrs_hardshrink {
 extern const struct ebb_attr ebb__attr_table_hardshrink[1];
 #define EBB__SIG_hardshrink \
     .name = "hardshrink", \
-    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
@@ -184,34 +249,30 @@ extern const struct ebb_attr ebb__attr_table_hardshrink[1];
 struct ebb__attrs_softshrink {
     ebb_setting lambd;
 };
-extern const struct ebb_attr ebb__attr_table_softshrink[1];
+extern const struct ebb_attr ebb__attr_table_hardshrink[1];
 #define EBB__SIG_softshrink \
     .name = "softshrink", \
-    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
+    .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_softshrink)
 
 #define EBB__SIG_tanhshrink \
     .name = "tanhshrink", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_prelu_kernel \
     .name = "prelu_kernel", \
-    .signature = "Tensor self, Tensor weight -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_weight, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_prelu \
     .name = "prelu", \
-    .signature = "Tensor self, Tensor weight -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_weight, \
     .n_in = 2, \
     .n_out = 1
 
@@ -221,8 +282,7 @@ struct ebb__attrs_glu {
 extern const struct ebb_attr ebb__attr_table_glu[1];
 #define EBB__SIG_glu \
     .name = "glu", \
-    .signature = "Tensor self, dims dim=last -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_glu, .n_attrs = 1, \
@@ -230,22 +290,19 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
 
 #define EBB__SIG_threshold_backward \
     .name = "threshold_backward", \
-    .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_output, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_sigmoid_backward \
     .name = "sigmoid_backward", \
-    .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_output, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_tanh_backward \
     .name = "tanh_backward", \
-    .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_output, \
     .n_in = 2, \
     .n_out = 1
 
@@ -256,9 +313,8 @@ struct ebb__attrs_flash_attention {
 extern const struct ebb_attr ebb__attr_table_flash_attention[2];
 #define EBB__SIG_flash_attention \
     .name = "flash_attention", \
-    .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor output, Tensor logsumexp", \
-    .in = EBB_INPUTS({"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "logsumexp"}, \
+    .in = ebb__inputs_query_key_value_attn_mask_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"logsumexp", NULL}), \
     .n_in = 4, \
     .n_out = 2, \
     .attrs = ebb__attr_table_flash_attention, .n_attrs = 2, \
@@ -268,15 +324,14 @@ struct ebb__attrs_flash_attention_backward {
     bool is_causal;
     ebb_setting scale;
 };
-extern const struct ebb_attr ebb__attr_table_flash_attention_backward[2];
+extern const struct ebb_attr ebb__attr_table_flash_attention[2];
 #define EBB__SIG_flash_attention_backward \
     .name = "flash_attention_backward", \
-    .signature = "Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor grad_query, Tensor grad_key, Tensor grad_value", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
-    .out = {"grad_query", "grad_key", "grad_value"}, \
+    .in = ebb__inputs_grad_output_query_key_value_output_logsumexp_grad_logsumexp_OPTIONAL_attn_mask_OPTIONAL, \
+    .out = EBB_OUTPUTS({"grad_query", NULL}, {"grad_key", NULL}, {"grad_value", NULL}), \
     .n_in = 8, \
     .n_out = 3, \
-    .attrs = ebb__attr_table_flash_attention_backward, .n_attrs = 2, \
+    .attrs = ebb__attr_table_flash_attention, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_flash_attention_backward)
 
 struct ebb__attrs_scaled_dot_product_attention {
@@ -288,8 +343,7 @@ struct ebb__attrs_scaled_dot_product_attention {
 extern const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[4];
 #define EBB__SIG_scaled_dot_product_attention \
     .name = "scaled_dot_product_attention", \
-    .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? scale=none, bool enable_gqa=false -> Tensor", \
-    .in = EBB_INPUTS({"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_query_key_value_attn_mask_OPTIONAL, \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scaled_dot_product_attention, .n_attrs = 4, \
@@ -306,8 +360,7 @@ struct ebb__attrs_avg_pool2d {
 extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
 #define EBB__SIG_avg_pool2d \
     .name = "avg_pool2d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool2d, .n_attrs = 6, \
@@ -321,14 +374,13 @@ struct ebb__attrs_avg_pool3d {
     ebb_setting count_include_pad;
     int64_t divisor_override;
 };
-extern const struct ebb_attr ebb__attr_table_avg_pool3d[6];
+extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
 #define EBB__SIG_avg_pool3d \
     .name = "avg_pool3d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_avg_pool3d, .n_attrs = 6, \
+    .attrs = ebb__attr_table_avg_pool2d, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_avg_pool3d)
 
 struct ebb__attrs_avg_pool2d_backward {
@@ -343,8 +395,7 @@ struct ebb__attrs_avg_pool2d_backward {
 extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
 #define EBB__SIG_avg_pool2d_backward \
     .name = "avg_pool2d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool2d_backward, .n_attrs = 7, \
@@ -359,40 +410,37 @@ struct ebb__attrs_avg_pool3d_backward {
     ebb_setting count_include_pad;
     int64_t divisor_override;
 };
-extern const struct ebb_attr ebb__attr_table_avg_pool3d_backward[7];
+extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
 #define EBB__SIG_avg_pool3d_backward \
     .name = "avg_pool3d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_avg_pool3d_backward, .n_attrs = 7, \
+    .attrs = ebb__attr_table_avg_pool2d_backward, .n_attrs = 7, \
     .attrs_size = sizeof(struct ebb__attrs_avg_pool3d_backward)
 
 struct ebb__attrs_adaptive_avg_pool2d {
     ebb_dims output_size;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[1];
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
 #define EBB__SIG_adaptive_avg_pool2d \
     .name = "adaptive_avg_pool2d", \
-    .signature = "Tensor input, shape(none) output_size -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_adaptive_avg_pool2d, .n_attrs = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool2d)
 
 struct ebb__attrs_adaptive_avg_pool3d {
     ebb_dims output_size;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[1];
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
 #define EBB__SIG_adaptive_avg_pool3d \
     .name = "adaptive_avg_pool3d", \
-    .signature = "Tensor input, shape(none) output_size -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_adaptive_avg_pool3d, .n_attrs = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool3d)
 
 struct ebb__attrs_adaptive_avg_pool2d_backward {
@@ -402,8 +450,7 @@ struct ebb__attrs_adaptive_avg_pool2d_backward {
 extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[2];
 #define EBB__SIG_adaptive_avg_pool2d_backward \
     .name = "adaptive_avg_pool2d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool2d_backward, .n_attrs = 2, \
@@ -413,14 +460,13 @@ struct ebb__attrs_adaptive_avg_pool3d_backward {
     ebb_dims input_size;
     ebb_dims output_size;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[2];
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[2];
 #define EBB__SIG_adaptive_avg_pool3d_backward \
     .name = "adaptive_avg_pool3d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_adaptive_avg_pool3d_backward, .n_attrs = 2, \
+    .attrs = ebb__attr_table_adaptive_avg_pool2d_backward, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool3d_backward)
 
 struct ebb__attrs_avg_pool1d {
@@ -433,8 +479,7 @@ struct ebb__attrs_avg_pool1d {
 extern const struct ebb_attr ebb__attr_table_avg_pool1d[5];
 #define EBB__SIG_avg_pool1d \
     .name = "avg_pool1d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool1d, .n_attrs = 5, \
@@ -446,8 +491,7 @@ struct ebb__attrs_adaptive_avg_pool1d {
 extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
 #define EBB__SIG_adaptive_avg_pool1d \
     .name = "adaptive_avg_pool1d", \
-    .signature = "Tensor input, shape(none) output_size -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
@@ -461,10 +505,8 @@ struct ebb__attrs_batch_norm {
 extern const struct ebb_attr ebb__attr_table_batch_norm[3];
 #define EBB__SIG_batch_norm \
     .name = "batch_norm", \
-    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean[], Tensor save_invstd[]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "save_mean", "save_invstd"}, \
-    .asked = {NULL, "", ""}, \
+    .in = ebb__inputs_input_running_mean_OPTIONAL_running_var_OPTIONAL_weight_OPTIONAL_bias_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"save_mean", ""}, {"save_invstd", ""}), \
     .n_in = 5, \
     .n_out = 3, \
     .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
@@ -478,8 +520,7 @@ struct ebb__attrs_instance_norm {
 extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 #define EBB__SIG_instance_norm \
     .name = "instance_norm", \
-    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_running_mean_OPTIONAL_running_var_OPTIONAL_weight_OPTIONAL_bias_OPTIONAL, \
     .n_in = 5, \
     .n_out = 1, \
     .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
@@ -487,85 +528,73 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 
 #define EBB__SIG_add \
     .name = "add", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_sub \
     .name = "sub", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mul \
     .name = "mul", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_div \
     .name = "div", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_pow \
     .name = "pow", \
-    .signature = "Number self, Number exponent -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_exponent_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_maximum \
     .name = "maximum", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_minimum \
     .name = "minimum", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_atan2 \
     .name = "atan2", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_hypot \
     .name = "hypot", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_copysign \
     .name = "copysign", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fmax \
     .name = "fmax", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fmin \
     .name = "fmin", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
@@ -575,8 +604,7 @@ struct ebb__attrs_add_scaled {
 extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
-    .signature = "Number self, Number other, number alpha -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
@@ -585,27 +613,24 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 struct ebb__attrs_sub_scaled {
     ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
+extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_sub_scaled \
     .name = "sub_scaled", \
-    .signature = "Number self, Number other, number alpha -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_sub_scaled, .n_attrs = 1, \
+    .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_sub_scaled)
 
 #define EBB__SIG_float_power \
     .name = "float_power", \
-    .signature = "Number self, Number exponent -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_exponent_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_broadcast_tensors \
     .name = "broadcast_tensors", \
-    .signature = "Tensors tensors -> Tensors", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
@@ -615,8 +640,7 @@ struct ebb__attrs_meshgrid {
 extern const struct ebb_attr ebb__attr_table_meshgrid[1];
 #define EBB__SIG_meshgrid \
     .name = "meshgrid", \
-    .signature = "Tensors tensors, enum(ij|xy) indexing=ij -> Tensors", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_meshgrid, .n_attrs = 1, \
@@ -628,8 +652,7 @@ struct ebb__attrs_cat {
 extern const struct ebb_attr ebb__attr_table_cat[1];
 #define EBB__SIG_cat \
     .name = "cat", \
-    .signature = "Tensors tensors, int dim[=0] -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cat, .n_attrs = 1, \
@@ -641,8 +664,7 @@ struct ebb__attrs_stack {
 extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_stack \
     .name = "stack", \
-    .signature = "Tensors tensors, newdim dim[=0] -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_stack, .n_attrs = 1, \
@@ -650,113 +672,97 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
 
 #define EBB__SIG_eq \
     .name = "eq", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_ne \
     .name = "ne", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_lt \
     .name = "lt", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_le \
     .name = "le", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_gt \
     .name = "gt", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_ge \
     .name = "ge", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_and \
     .name = "logical_and", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_or \
     .name = "logical_or", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_xor \
     .name = "logical_xor", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_not \
     .name = "logical_not", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_and \
     .name = "bitwise_and", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_or \
     .name = "bitwise_or", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_xor \
     .name = "bitwise_xor", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_not \
     .name = "bitwise_not", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_left_shift \
     .name = "bitwise_left_shift", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_right_shift \
     .name = "bitwise_right_shift", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
@@ -770,8 +776,7 @@ struct ebb__attrs_conv1d {
 extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv1d \
     .name = "conv1d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
@@ -784,14 +789,13 @@ struct ebb__attrs_conv2d {
     int64_t groups;
     int auto_padding;
 };
-extern const struct ebb_attr ebb__attr_table_conv2d[5];
+extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv2d \
     .name = "conv2d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_conv2d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_conv2d)
 
 struct ebb__attrs_conv3d {
@@ -801,14 +805,13 @@ struct ebb__attrs_conv3d {
     int64_t groups;
     int auto_padding;
 };
-extern const struct ebb_attr ebb__attr_table_conv3d[5];
+extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv3d \
     .name = "conv3d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_conv3d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_conv3d)
 
 struct ebb__attrs_conv_transpose1d {
@@ -821,8 +824,7 @@ struct ebb__attrs_conv_transpose1d {
 extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
 #define EBB__SIG_conv_transpose1d \
     .name = "conv_transpose1d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
@@ -835,14 +837,13 @@ struct ebb__attrs_conv_transpose2d {
     int64_t groups;
     ebb_dims dilation;
 };
-extern const struct ebb_attr ebb__attr_table_conv_transpose2d[5];
+extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
 #define EBB__SIG_conv_transpose2d \
     .name = "conv_transpose2d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_conv_transpose2d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_conv_transpose2d)
 
 struct ebb__attrs_conv_transpose3d {
@@ -852,14 +853,13 @@ struct ebb__attrs_conv_transpose3d {
     int64_t groups;
     ebb_dims dilation;
 };
-extern const struct ebb_attr ebb__attr_table_conv_transpose3d[5];
+extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
 #define EBB__SIG_conv_transpose3d \
     .name = "conv_transpose3d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_conv_transpose3d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_conv_transpose3d)
 
 struct ebb__attrs_convolution {
@@ -873,8 +873,7 @@ struct ebb__attrs_convolution {
 extern const struct ebb_attr ebb__attr_table_convolution[6];
 #define EBB__SIG_convolution \
     .name = "convolution", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool transposed=false, shape output_padding=0, int groups=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_convolution, .n_attrs = 6, \
@@ -890,8 +889,7 @@ struct ebb__attrs_convolution_weight {
 extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
 #define EBB__SIG_convolution_weight \
     .name = "convolution_weight", \
-    .signature = "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape dilation=1, int groups=1 -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_input, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_convolution_weight, .n_attrs = 5, \
@@ -899,29 +897,26 @@ extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
 
 #define EBB__SIG_clone \
     .name = "clone", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_contiguous \
     .name = "contiguous", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 struct ebb__attrs_to_copy {
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_to_copy[1];
+extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_to_copy \
     .name = "to_copy", \
-    .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_to_copy, .n_attrs = 1, \
+    .attrs = ebb__attr_table_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_to_copy)
 
 struct ebb__attrs_to {
@@ -930,8 +925,7 @@ struct ebb__attrs_to {
 extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_to \
     .name = "to", \
-    .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_to, .n_attrs = 1, \
@@ -939,23 +933,20 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 
 #define EBB__SIG_copy \
     .name = "copy", \
-    .signature = "Tensor self, Tensor src|other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_src, \
     .also = (const char *const[]){NULL, "other"}, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fill \
     .name = "fill", \
-    .signature = "Tensor self, Number value -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_value_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_zero \
     .name = "zero", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -963,14 +954,13 @@ struct ebb__attrs_any {
     ebb_dims dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_any[2];
+extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_any \
     .name = "any", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_any, .n_attrs = 2, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_any)
 
 struct ebb__attrs_all {
@@ -980,8 +970,7 @@ struct ebb__attrs_all {
 extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_all \
     .name = "all", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_all, .n_attrs = 2, \
@@ -993,8 +982,7 @@ struct ebb__attrs_count_nonzero {
 extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
 #define EBB__SIG_count_nonzero \
     .name = "count_nonzero", \
-    .signature = "Tensor self, dims dim=all -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
@@ -1005,27 +993,25 @@ struct ebb__attrs_zeros {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_zeros[3];
+extern const struct ebb_attr ebb__attr_table_empty[3];
 #define EBB__SIG_zeros \
     .name = "zeros", \
-    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_zeros, .n_attrs = 3, \
+    .attrs = ebb__attr_table_empty, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_zeros)
 
 struct ebb__attrs_zeros_like {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_zeros_like[2];
+extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_zeros_like \
     .name = "zeros_like", \
-    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_zeros_like, .n_attrs = 2, \
+    .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_zeros_like)
 
 struct ebb__attrs_ones {
@@ -1033,27 +1019,25 @@ struct ebb__attrs_ones {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_ones[3];
+extern const struct ebb_attr ebb__attr_table_empty[3];
 #define EBB__SIG_ones \
     .name = "ones", \
-    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_ones, .n_attrs = 3, \
+    .attrs = ebb__attr_table_empty, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_ones)
 
 struct ebb__attrs_ones_like {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_ones_like[2];
+extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_ones_like \
     .name = "ones_like", \
-    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_ones_like, .n_attrs = 2, \
+    .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_ones_like)
 
 struct ebb__attrs_empty {
@@ -1064,7 +1048,6 @@ struct ebb__attrs_empty {
 extern const struct ebb_attr ebb__attr_table_empty[3];
 #define EBB__SIG_empty \
     .name = "empty", \
-    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_empty, .n_attrs = 3, \
@@ -1077,8 +1060,7 @@ struct ebb__attrs_empty_like {
 extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_empty_like \
     .name = "empty_like", \
-    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
@@ -1093,7 +1075,6 @@ struct ebb__attrs_full {
 extern const struct ebb_attr ebb__attr_table_full[4];
 #define EBB__SIG_full \
     .name = "full", \
-    .signature = "shape size, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_full, .n_attrs = 4, \
@@ -1107,8 +1088,7 @@ struct ebb__attrs_full_like {
 extern const struct ebb_attr ebb__attr_table_full_like[3];
 #define EBB__SIG_full_like \
     .name = "full_like", \
-    .signature = "Tensor input, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_full_like, .n_attrs = 3, \
@@ -1122,7 +1102,6 @@ struct ebb__attrs_scalar {
 extern const struct ebb_attr ebb__attr_table_scalar[3];
 #define EBB__SIG_scalar \
     .name = "scalar", \
-    .signature = "number value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scalar, .n_attrs = 3, \
@@ -1137,7 +1116,6 @@ struct ebb__attrs_eye {
 extern const struct ebb_attr ebb__attr_table_eye[4];
 #define EBB__SIG_eye \
     .name = "eye", \
-    .signature = "int n, int? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eye, .n_attrs = 4, \
@@ -1153,7 +1131,6 @@ struct ebb__attrs_arange {
 extern const struct ebb_attr ebb__attr_table_arange[5];
 #define EBB__SIG_arange \
     .name = "arange", \
-    .signature = "number start[=0], number end, number step[=1], dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_arange, .n_attrs = 5, \
@@ -1169,7 +1146,6 @@ struct ebb__attrs_linspace {
 extern const struct ebb_attr ebb__attr_table_linspace[5];
 #define EBB__SIG_linspace \
     .name = "linspace", \
-    .signature = "float start, float end, int steps, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
@@ -1186,7 +1162,6 @@ struct ebb__attrs_logspace {
 extern const struct ebb_attr ebb__attr_table_logspace[6];
 #define EBB__SIG_logspace \
     .name = "logspace", \
-    .signature = "float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
@@ -1196,14 +1171,13 @@ struct ebb__attrs_native_ctc_loss {
     int64_t blank;
     bool zero_infinity;
 };
-extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
+extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
 #define EBB__SIG_native_ctc_loss \
     .name = "native_ctc_loss", \
-    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
-    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL, \
     .n_in = 4, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
+    .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_native_ctc_loss)
 
 struct ebb__attrs_ctc_loss_backward {
@@ -1213,8 +1187,7 @@ struct ebb__attrs_ctc_loss_backward {
 extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
 #define EBB__SIG_ctc_loss_backward \
     .name = "ctc_loss_backward", \
-    .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_grad_output_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL, \
     .n_in = 5, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
@@ -1228,8 +1201,7 @@ struct ebb__attrs_ctc_loss {
 extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
 #define EBB__SIG_ctc_loss \
     .name = "ctc_loss", \
-    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
-    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_log_probs_targets_input_lengths_OPTIONAL_target_lengths_OPTIONAL, \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
@@ -1245,8 +1217,7 @@ struct ebb__attrs_ctc_loss_lengths {
 extern const struct ebb_attr ebb__attr_table_ctc_loss_lengths[5];
 #define EBB__SIG_ctc_loss_lengths \
     .name = "ctc_loss_lengths", \
-    .signature = "Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
-    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_log_probs_targets, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss_lengths, .n_attrs = 5, \
@@ -1260,8 +1231,7 @@ struct ebb__attrs_normalize {
 extern const struct ebb_attr ebb__attr_table_normalize[3];
 #define EBB__SIG_normalize \
     .name = "normalize", \
-    .signature = "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normalize, .n_attrs = 3, \
@@ -1275,8 +1245,7 @@ struct ebb__attrs_pairwise_distance {
 extern const struct ebb_attr ebb__attr_table_pairwise_distance[3];
 #define EBB__SIG_pairwise_distance \
     .name = "pairwise_distance", \
-    .signature = "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_x1_x2, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pairwise_distance, .n_attrs = 3, \
@@ -1289,8 +1258,7 @@ struct ebb__attrs_cosine_similarity {
 extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
 #define EBB__SIG_cosine_similarity \
     .name = "cosine_similarity", \
-    .signature = "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor", \
-    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_x1_x2, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cosine_similarity, .n_attrs = 2, \
@@ -1303,8 +1271,7 @@ struct ebb__attrs_cdist {
 extern const struct ebb_attr ebb__attr_table_cdist[2];
 #define EBB__SIG_cdist \
     .name = "cdist", \
-    .signature = "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor", \
-    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_x1_x2, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cdist, .n_attrs = 2, \
@@ -1317,8 +1284,7 @@ struct ebb__attrs_uniform {
 extern const struct ebb_attr ebb__attr_table_uniform[2];
 #define EBB__SIG_uniform \
     .name = "uniform", \
-    .signature = "Tensor self, float from=0, float? to=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_uniform, .n_attrs = 2, \
@@ -1331,8 +1297,7 @@ struct ebb__attrs_normal_functional {
 extern const struct ebb_attr ebb__attr_table_normal_functional[2];
 #define EBB__SIG_normal_functional \
     .name = "normal_functional", \
-    .signature = "Tensor self, float mean=0, float? std=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal_functional, .n_attrs = 2, \
@@ -1345,8 +1310,7 @@ struct ebb__attrs_log_normal {
 extern const struct ebb_attr ebb__attr_table_log_normal[2];
 #define EBB__SIG_log_normal \
     .name = "log_normal", \
-    .signature = "Tensor self, float? mean=1, float? std=2 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_normal, .n_attrs = 2, \
@@ -1359,8 +1323,7 @@ struct ebb__attrs_cauchy {
 extern const struct ebb_attr ebb__attr_table_cauchy[2];
 #define EBB__SIG_cauchy \
     .name = "cauchy", \
-    .signature = "Tensor self, float median=0, float? sigma=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cauchy, .n_attrs = 2, \
@@ -1372,8 +1335,7 @@ struct ebb__attrs_exponential {
 extern const struct ebb_attr ebb__attr_table_exponential[1];
 #define EBB__SIG_exponential \
     .name = "exponential", \
-    .signature = "Tensor self, float? lambd=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_exponential, .n_attrs = 1, \
@@ -1385,8 +1347,7 @@ struct ebb__attrs_geometric {
 extern const struct ebb_attr ebb__attr_table_geometric[1];
 #define EBB__SIG_geometric \
     .name = "geometric", \
-    .signature = "Tensor self, float p -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
@@ -1394,15 +1355,13 @@ extern const struct ebb_attr ebb__attr_table_geometric[1];
 
 #define EBB__SIG_bernoulli \
     .name = "bernoulli", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bernoulli_p \
     .name = "bernoulli_p", \
-    .signature = "Tensor self, Number? p -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}), \
+    .in = ebb__inputs_self_p_OPTIONAL_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
@@ -1413,8 +1372,7 @@ struct ebb__attrs_normal {
 extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_normal \
     .name = "normal", \
-    .signature = "Number mean, Number std[=1], shape size=(), dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_mean_NUMBER_std_NUMBER, \
     .otherwise = (const char *const[]){NULL, "1"}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -1423,29 +1381,25 @@ extern const struct ebb_attr ebb__attr_table_normal[2];
 
 #define EBB__SIG_fmod \
     .name = "fmod", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_remainder \
     .name = "remainder", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_floor_divide \
     .name = "floor_divide", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_div_trunc \
     .name = "div_trunc", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
@@ -1455,8 +1409,7 @@ struct ebb__attrs_div_mode {
 extern const struct ebb_attr ebb__attr_table_div_mode[1];
 #define EBB__SIG_div_mode \
     .name = "div_mode", \
-    .signature = "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
@@ -1465,15 +1418,14 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
 struct ebb__attrs_native_dropout {
     double p;
 };
-extern const struct ebb_attr ebb__attr_table_native_dropout[1];
+extern const struct ebb_attr ebb__attr_table_geometric[1];
 #define EBB__SIG_native_dropout \
     .name = "native_dropout", \
-    .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "mask"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"mask", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_native_dropout, .n_attrs = 1, \
+    .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_native_dropout)
 
 struct ebb__attrs_native_dropout_backward {
@@ -1482,8 +1434,7 @@ struct ebb__attrs_native_dropout_backward {
 extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
 #define EBB__SIG_native_dropout_backward \
     .name = "native_dropout_backward", \
-    .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_mask, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
@@ -1496,8 +1447,7 @@ struct ebb__attrs_dropout {
 extern const struct ebb_attr ebb__attr_table_dropout[2];
 #define EBB__SIG_dropout \
     .name = "dropout", \
-    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
@@ -1507,14 +1457,13 @@ struct ebb__attrs_feature_dropout {
     ebb_setting p;
     ebb_setting training;
 };
-extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
+extern const struct ebb_attr ebb__attr_table_dropout[2];
 #define EBB__SIG_feature_dropout \
     .name = "feature_dropout", \
-    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
+    .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_feature_dropout)
 
 struct ebb__attrs_alpha_dropout {
@@ -1524,8 +1473,7 @@ struct ebb__attrs_alpha_dropout {
 extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
 #define EBB__SIG_alpha_dropout \
     .name = "alpha_dropout", \
-    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
@@ -1535,14 +1483,13 @@ struct ebb__attrs_feature_alpha_dropout {
     ebb_setting p;
     ebb_setting training;
 };
-extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
+extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
 #define EBB__SIG_feature_alpha_dropout \
     .name = "feature_alpha_dropout", \
-    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
+    .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
 
 struct ebb__attrs_eigh {
@@ -1551,10 +1498,9 @@ struct ebb__attrs_eigh {
 extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
-    .signature = "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"A"}, \
-    .out = {"eigenvalues", "eigenvectors"}, \
+    .out = EBB_OUTPUTS({"eigenvalues", NULL}, {"eigenvectors", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_eigh, .n_attrs = 1, \
@@ -1563,15 +1509,14 @@ extern const struct ebb_attr ebb__attr_table_eigh[1];
 struct ebb__attrs_eigvalsh {
     int UPLO;
 };
-extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
+extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
-    .signature = "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
+    .attrs = ebb__attr_table_eigh, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_eigvalsh)
 
 struct ebb__attrs_einsum {
@@ -1580,8 +1525,7 @@ struct ebb__attrs_einsum {
 extern const struct ebb_attr ebb__attr_table_einsum[1];
 #define EBB__SIG_einsum \
     .name = "einsum", \
-    .signature = "string equation, Tensors tensors|operands -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .also = (const char *const[]){"operands"}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1595,8 +1539,7 @@ struct ebb__attrs_embedding {
 extern const struct ebb_attr ebb__attr_table_embedding[2];
 #define EBB__SIG_embedding \
     .name = "embedding", \
-    .signature = "Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input_weight, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
@@ -1611,8 +1554,7 @@ struct ebb__attrs_embedding_max_norm {
 extern const struct ebb_attr ebb__attr_table_embedding_max_norm[4];
 #define EBB__SIG_embedding_max_norm \
     .name = "embedding_max_norm", \
-    .signature = "Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input_weight, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding_max_norm, .n_attrs = 4, \
@@ -1620,15 +1562,13 @@ extern const struct ebb_attr ebb__attr_table_embedding_max_norm[4];
 
 #define EBB__SIG_max \
     .name = "max", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_min \
     .name = "min", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -1636,56 +1576,52 @@ struct ebb__attrs_amax {
     ebb_dims dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_amax[2];
+extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_amax \
     .name = "amax", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_amax, .n_attrs = 2, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_amax)
 
 struct ebb__attrs_amin {
     ebb_dims dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_amin[2];
+extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_amin \
     .name = "amin", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_amin, .n_attrs = 2, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_amin)
 
 struct ebb__attrs_argmax {
     ebb_dims dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_argmax[2];
+extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_argmax \
     .name = "argmax", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_argmax, .n_attrs = 2, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_argmax)
 
 struct ebb__attrs_argmin {
     ebb_dims dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_argmin[2];
+extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_argmin \
     .name = "argmin", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_argmin, .n_attrs = 2, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_argmin)
 
 struct ebb__attrs_max_dim {
@@ -1695,9 +1631,8 @@ struct ebb__attrs_max_dim {
 extern const struct ebb_attr ebb__attr_table_max_dim[2];
 #define EBB__SIG_max_dim \
     .name = "max_dim", \
-    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_max_dim, .n_attrs = 2, \
@@ -1707,15 +1642,14 @@ struct ebb__attrs_min_dim {
     int64_t dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_min_dim[2];
+extern const struct ebb_attr ebb__attr_table_max_dim[2];
 #define EBB__SIG_min_dim \
     .name = "min_dim", \
-    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_min_dim, .n_attrs = 2, \
+    .attrs = ebb__attr_table_max_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_min_dim)
 
 struct ebb__attrs_im2col {
@@ -1727,8 +1661,7 @@ struct ebb__attrs_im2col {
 extern const struct ebb_attr ebb__attr_table_im2col[4];
 #define EBB__SIG_im2col \
     .name = "im2col", \
-    .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
@@ -1744,8 +1677,7 @@ struct ebb__attrs_fold {
 extern const struct ebb_attr ebb__attr_table_fold[5];
 #define EBB__SIG_fold \
     .name = "fold", \
-    .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_fold, .n_attrs = 5, \
@@ -1754,41 +1686,38 @@ extern const struct ebb_attr ebb__attr_table_fold[5];
 struct ebb__attrs_gather {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_gather[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_gather \
     .name = "gather", \
-    .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_gather, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gather)
 
 struct ebb__attrs_take_along_dim {
     ebb_dims dim;
 };
-extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
+extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
 #define EBB__SIG_take_along_dim \
     .name = "take_along_dim", \
-    .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_indices, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
+    .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_take_along_dim)
 
 struct ebb__attrs_scatter {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_scatter[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_scatter \
     .name = "scatter", \
-    .signature = "Tensor self, Tensor index, Number src|value, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_index_src_NUMBER, \
     .also = (const char *const[]){NULL, NULL, "value"}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter)
 
 struct ebb__attrs_scatter_mode {
@@ -1798,8 +1727,7 @@ struct ebb__attrs_scatter_mode {
 extern const struct ebb_attr ebb__attr_table_scatter_mode[2];
 #define EBB__SIG_scatter_mode \
     .name = "scatter_mode", \
-    .signature = "Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_index_src_NUMBER, \
     .also = (const char *const[]){NULL, NULL, "value"}, \
     .n_in = 3, \
     .n_out = 1, \
@@ -1809,14 +1737,13 @@ extern const struct ebb_attr ebb__attr_table_scatter_mode[2];
 struct ebb__attrs_scatter_add {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_scatter_add[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_scatter_add \
     .name = "scatter_add", \
-    .signature = "Tensor self, Tensor index, Tensor src, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index_src, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
 
 struct ebb__attrs_scatter_reduce {
@@ -1827,8 +1754,7 @@ struct ebb__attrs_scatter_reduce {
 extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
 #define EBB__SIG_scatter_reduce \
     .name = "scatter_reduce", \
-    .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index_src, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
@@ -1836,8 +1762,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
 
 #define EBB__SIG_index \
     .name = "index", \
-    .signature = "Tensor self, Tensors? indices -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}), \
+    .in = ebb__inputs_self_indices_OPTIONAL_LIST, \
     .n_in = 2, \
     .n_out = 1
 
@@ -1847,8 +1772,7 @@ struct ebb__attrs_index_put {
 extern const struct ebb_attr ebb__attr_table_index_put[1];
 #define EBB__SIG_index_put \
     .name = "index_put", \
-    .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_indices_OPTIONAL_LIST_values, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
@@ -1857,14 +1781,13 @@ extern const struct ebb_attr ebb__attr_table_index_put[1];
 struct ebb__attrs_index_select {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_index_select[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_index_select \
     .name = "index_select", \
-    .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_select, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_select)
 
 struct ebb__attrs_index_add {
@@ -1874,8 +1797,7 @@ struct ebb__attrs_index_add {
 extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
-    .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index_source, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
@@ -1884,27 +1806,25 @@ extern const struct ebb_attr ebb__attr_table_index_add[2];
 struct ebb__attrs_index_copy {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_index_copy[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_index_copy \
     .name = "index_copy", \
-    .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index_source, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_copy)
 
 struct ebb__attrs_index_fill {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_index_fill[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_index_fill \
     .name = "index_fill", \
-    .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_index_value_NUMBER, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
 struct ebb__attrs_index_reduce {
@@ -1915,8 +1835,7 @@ struct ebb__attrs_index_reduce {
 extern const struct ebb_attr ebb__attr_table_index_reduce[3];
 #define EBB__SIG_index_reduce \
     .name = "index_reduce", \
-    .signature = "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index_source, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_reduce, .n_attrs = 3, \
@@ -1932,8 +1851,7 @@ struct ebb__attrs_upsample {
 extern const struct ebb_attr ebb__attr_table_upsample[5];
 #define EBB__SIG_upsample \
     .name = "upsample", \
-    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_upsample, .n_attrs = 5, \
@@ -1949,8 +1867,7 @@ struct ebb__attrs_upsample_backward {
 extern const struct ebb_attr ebb__attr_table_upsample_backward[5];
 #define EBB__SIG_upsample_backward \
     .name = "upsample_backward", \
-    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_upsample_backward, .n_attrs = 5, \
@@ -1967,8 +1884,7 @@ struct ebb__attrs_interpolate {
 extern const struct ebb_attr ebb__attr_table_interpolate[6];
 #define EBB__SIG_interpolate \
     .name = "interpolate", \
-    .signature = "Tensor input, shape size=none, floats scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false, bool antialias=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_interpolate, .n_attrs = 6, \
@@ -1976,33 +1892,27 @@ extern const struct ebb_attr ebb__attr_table_interpolate[6];
 
 #define EBB__SIG_det \
     .name = "det", \
-    .signature = "Tensor A -> Tensor output, Tensor LU[], Tensor pivots[]", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"output", "LU", "pivots"}, \
-    .asked = {NULL, "", ""}, \
+    .in = ebb__inputs_A, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"LU", ""}, {"pivots", ""}), \
     .n_in = 1, \
     .n_out = 3
 
 #define EBB__SIG_slogdet \
     .name = "slogdet", \
-    .signature = "Tensor A -> Tensor sign, Tensor logabsdet, Tensor LU[], Tensor pivots[]", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"sign", "logabsdet", "LU", "pivots"}, \
-    .asked = {NULL, NULL, "", ""}, \
+    .in = ebb__inputs_A, \
+    .out = EBB_OUTPUTS({"sign", NULL}, {"logabsdet", NULL}, {"LU", ""}, {"pivots", ""}), \
     .n_in = 1, \
     .n_out = 4
 
 #define EBB__SIG_logdet \
     .name = "logdet", \
-    .signature = "Tensor input -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_inv \
     .name = "inv", \
-    .signature = "Tensor A -> Tensor", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_A, \
     .n_in = 1, \
     .n_out = 1
 
@@ -2012,9 +1922,8 @@ struct ebb__attrs_inv_ex {
 extern const struct ebb_attr ebb__attr_table_inv_ex[1];
 #define EBB__SIG_inv_ex \
     .name = "inv_ex", \
-    .signature = "Tensor A, bool check_errors=false -> Tensor inverse, Tensor info", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"inverse", "info"}, \
+    .in = ebb__inputs_A, \
+    .out = EBB_OUTPUTS({"inverse", NULL}, {"info", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_inv_ex, .n_attrs = 1, \
@@ -2027,8 +1936,7 @@ struct ebb__attrs_logsumexp {
 extern const struct ebb_attr ebb__attr_table_logsumexp[2];
 #define EBB__SIG_logsumexp \
     .name = "logsumexp", \
-    .signature = "Tensor self, dims dim, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logsumexp, .n_attrs = 2, \
@@ -2041,10 +1949,8 @@ struct ebb__attrs_nll_loss {
 extern const struct ebb_attr ebb__attr_table_nll_loss[2];
 #define EBB__SIG_nll_loss \
     .name = "nll_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight[]", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "total_weight"}, \
-    .asked = {NULL, ""}, \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"total_weight", ""}), \
     .n_in = 3, \
     .n_out = 2, \
     .attrs = ebb__attr_table_nll_loss, .n_attrs = 2, \
@@ -2058,8 +1964,7 @@ struct ebb__attrs_nll_loss_backward {
 extern const struct ebb_attr ebb__attr_table_nll_loss_backward[3];
 #define EBB__SIG_nll_loss_backward \
     .name = "nll_loss_backward", \
-    .signature = "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_grad_output_target_total_weight_weight_OPTIONAL, \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nll_loss_backward, .n_attrs = 3, \
@@ -2073,8 +1978,7 @@ struct ebb__attrs_cross_entropy {
 extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
 #define EBB__SIG_cross_entropy \
     .name = "cross_entropy", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean, float label_smoothing=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
@@ -2082,33 +1986,29 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
 
 #define EBB__SIG_lstm_recurrence \
     .name = "lstm_recurrence", \
-    .signature = "Tensor gates, Tensor cx, Tensor? hx, Tensor? w_hh -> Tensor output, Tensor cells, Tensor activations", \
-    .in = EBB_INPUTS({"gates", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_OPTIONAL}, {"w_hh", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "cells", "activations"}, \
+    .in = ebb__inputs_gates_cx_hx_OPTIONAL_w_hh_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"cells", NULL}, {"activations", NULL}), \
     .n_in = 4, \
     .n_out = 3
 
 #define EBB__SIG_lstm_recurrence_backward \
     .name = "lstm_recurrence_backward", \
-    .signature = "Tensor cx, Tensor cells, Tensor activations, Tensor? w_hh, Tensor? grad_output, Tensor? grad_cells, Tensor? grad_activations -> Tensor grad_gates, Tensor grad_cx, Tensor grad_hx", \
-    .in = EBB_INPUTS({"cx", EBB_INPUT_TENSOR}, {"cells", EBB_INPUT_TENSOR}, {"activations", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_OPTIONAL}, {"grad_output", EBB_INPUT_OPTIONAL}, {"grad_cells", EBB_INPUT_OPTIONAL}, {"grad_activations", EBB_INPUT_OPTIONAL}), \
-    .out = {"grad_gates", "grad_cx", "grad_hx"}, \
+    .in = ebb__inputs_cx_cells_activations_w_hh_OPTIONAL_grad_output_OPTIONAL_grad_cells_OPTIONAL_grad_activations_OPTIONAL, \
+    .out = EBB_OUTPUTS({"grad_gates", NULL}, {"grad_cx", NULL}, {"grad_hx", NULL}), \
     .n_in = 7, \
     .n_out = 3
 
 #define EBB__SIG_lstm_cell \
     .name = "lstm_cell", \
-    .signature = "Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh -> Tensor h, Tensor c", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"w_ih", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_TENSOR}, {"b_ih", EBB_INPUT_OPTIONAL}, {"b_hh", EBB_INPUT_OPTIONAL}), \
-    .out = {"h", "c"}, \
+    .in = ebb__inputs_input_hx_cx_w_ih_w_hh_b_ih_OPTIONAL_b_hh_OPTIONAL, \
+    .out = EBB_OUTPUTS({"h", NULL}, {"c", NULL}), \
     .n_in = 7, \
     .n_out = 2
 
 #define EBB__SIG_lstm_layer \
     .name = "lstm_layer", \
-    .signature = "Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh -> Tensor output, Tensor h_n, Tensor c_n", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"w_ih", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_TENSOR}, {"b_ih", EBB_INPUT_OPTIONAL}, {"b_hh", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "h_n", "c_n"}, \
+    .in = ebb__inputs_input_hx_cx_w_ih_w_hh_b_ih_OPTIONAL_b_hh_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"h_n", NULL}, {"c_n", NULL}), \
     .n_in = 7, \
     .n_out = 3
 
@@ -2118,8 +2018,7 @@ struct ebb__attrs_lu_permutation {
 extern const struct ebb_attr ebb__attr_table_lu_permutation[1];
 #define EBB__SIG_lu_permutation \
     .name = "lu_permutation", \
-    .signature = "Tensor pivots, int rows -> Tensor", \
-    .in = EBB_INPUTS({"pivots", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_pivots, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_lu_permutation, .n_attrs = 1, \
@@ -2131,9 +2030,8 @@ struct ebb__attrs_lu_factor {
 extern const struct ebb_attr ebb__attr_table_lu_factor[1];
 #define EBB__SIG_lu_factor \
     .name = "lu_factor", \
-    .signature = "Tensor A, bool? pivot=true -> Tensor LU, Tensor pivots", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"LU", "pivots"}, \
+    .in = ebb__inputs_A, \
+    .out = EBB_OUTPUTS({"LU", NULL}, {"pivots", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_lu_factor, .n_attrs = 1, \
@@ -2146,8 +2044,7 @@ struct ebb__attrs_lu_solve {
 extern const struct ebb_attr ebb__attr_table_lu_solve[2];
 #define EBB__SIG_lu_solve \
     .name = "lu_solve", \
-    .signature = "Tensor LU, Tensor pivots, Tensor B, bool? left=true, bool adjoint=false -> Tensor", \
-    .in = EBB_INPUTS({"LU", EBB_INPUT_TENSOR}, {"pivots", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_LU_pivots_B, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_lu_solve, .n_attrs = 2, \
@@ -2160,8 +2057,7 @@ struct ebb__attrs_cosine_embedding_loss {
 extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
 #define EBB__SIG_cosine_embedding_loss \
     .name = "cosine_embedding_loss", \
-    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input1_input2_target, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
@@ -2174,8 +2070,7 @@ struct ebb__attrs_hinge_embedding_loss {
 extern const struct ebb_attr ebb__attr_table_hinge_embedding_loss[2];
 #define EBB__SIG_hinge_embedding_loss \
     .name = "hinge_embedding_loss", \
-    .signature = "Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_target, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hinge_embedding_loss, .n_attrs = 2, \
@@ -2185,14 +2080,13 @@ struct ebb__attrs_margin_ranking_loss {
     double margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
+extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
 #define EBB__SIG_margin_ranking_loss \
     .name = "margin_ranking_loss", \
-    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input1_input2_target, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
+    .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_margin_ranking_loss)
 
 struct ebb__attrs_triplet_margin_loss {
@@ -2205,8 +2099,7 @@ struct ebb__attrs_triplet_margin_loss {
 extern const struct ebb_attr ebb__attr_table_triplet_margin_loss[5];
 #define EBB__SIG_triplet_margin_loss \
     .name = "triplet_margin_loss", \
-    .signature = "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_anchor_positive_negative, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_triplet_margin_loss, .n_attrs = 5, \
@@ -2220,8 +2113,7 @@ struct ebb__attrs_multi_margin_loss {
 extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
 #define EBB__SIG_multi_margin_loss \
     .name = "multi_margin_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multi_margin_loss, .n_attrs = 3, \
@@ -2230,76 +2122,67 @@ extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
 struct ebb__attrs_multilabel_margin_loss {
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_multilabel_margin_loss[1];
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_multilabel_margin_loss \
     .name = "multilabel_margin_loss", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_target, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_multilabel_margin_loss, .n_attrs = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_multilabel_margin_loss)
 
 struct ebb__attrs_multilabel_soft_margin_loss {
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_multilabel_soft_margin_loss \
     .name = "multilabel_soft_margin_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
 
 #define EBB__SIG_masked_select \
     .name = "masked_select", \
-    .signature = "Tensor self, Tensor mask -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_mask, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_scatter \
     .name = "masked_scatter", \
-    .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_mask_source, \
     .n_in = 3, \
     .n_out = 1
 
 #define EBB__SIG_nonzero \
     .name = "nonzero", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_argwhere \
     .name = "argwhere", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_nonzero_tuple \
     .name = "nonzero_tuple", \
-    .signature = "Tensor self|condition -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"condition"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_linear \
     .name = "linear", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_input_weight_bias_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1
 
@@ -2312,8 +2195,7 @@ struct ebb__attrs_matrix_norm {
 extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
 #define EBB__SIG_matrix_norm \
     .name = "matrix_norm", \
-    .signature = "Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2329,8 +2211,7 @@ struct ebb__attrs_matrix_norm_ord {
 extern const struct ebb_attr ebb__attr_table_matrix_norm_ord[4];
 #define EBB__SIG_matrix_norm_ord \
     .name = "matrix_norm_ord", \
-    .signature = "Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2344,8 +2225,7 @@ struct ebb__attrs_max_pool_backward {
 extern const struct ebb_attr ebb__attr_table_max_pool_backward[2];
 #define EBB__SIG_max_pool_backward \
     .name = "max_pool_backward", \
-    .signature = "Tensor grad_output, Tensor indices, shape input_size, int dims -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_indices, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_max_pool_backward, .n_attrs = 2, \
@@ -2362,10 +2242,8 @@ struct ebb__attrs_max_pool1d {
 extern const struct ebb_attr ebb__attr_table_max_pool1d[6];
 #define EBB__SIG_max_pool1d \
     .name = "max_pool1d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "indices"}, \
-    .asked = {NULL, "return_indices"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"indices", "return_indices"}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_max_pool1d, .n_attrs = 6, \
@@ -2379,16 +2257,14 @@ struct ebb__attrs_max_pool2d {
     bool ceil_mode;
     bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_max_pool2d[6];
+extern const struct ebb_attr ebb__attr_table_max_pool1d[6];
 #define EBB__SIG_max_pool2d \
     .name = "max_pool2d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "indices"}, \
-    .asked = {NULL, "return_indices"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"indices", "return_indices"}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_max_pool2d, .n_attrs = 6, \
+    .attrs = ebb__attr_table_max_pool1d, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_max_pool2d)
 
 struct ebb__attrs_max_pool3d {
@@ -2399,16 +2275,14 @@ struct ebb__attrs_max_pool3d {
     bool ceil_mode;
     bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_max_pool3d[6];
+extern const struct ebb_attr ebb__attr_table_max_pool1d[6];
 #define EBB__SIG_max_pool3d \
     .name = "max_pool3d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "indices"}, \
-    .asked = {NULL, "return_indices"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"indices", "return_indices"}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_max_pool3d, .n_attrs = 6, \
+    .attrs = ebb__attr_table_max_pool1d, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_max_pool3d)
 
 struct ebb__attrs_adaptive_max_pool1d {
@@ -2418,10 +2292,8 @@ struct ebb__attrs_adaptive_max_pool1d {
 extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[2];
 #define EBB__SIG_adaptive_max_pool1d \
     .name = "adaptive_max_pool1d", \
-    .signature = "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "indices"}, \
-    .asked = {NULL, "return_indices"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"indices", "return_indices"}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_adaptive_max_pool1d, .n_attrs = 2, \
@@ -2431,75 +2303,67 @@ struct ebb__attrs_adaptive_max_pool2d {
     ebb_dims output_size;
     bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[2];
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[2];
 #define EBB__SIG_adaptive_max_pool2d \
     .name = "adaptive_max_pool2d", \
-    .signature = "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "indices"}, \
-    .asked = {NULL, "return_indices"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"indices", "return_indices"}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_adaptive_max_pool2d, .n_attrs = 2, \
+    .attrs = ebb__attr_table_adaptive_max_pool1d, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool2d)
 
 struct ebb__attrs_adaptive_max_pool3d {
     ebb_dims output_size;
     bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[2];
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[2];
 #define EBB__SIG_adaptive_max_pool3d \
     .name = "adaptive_max_pool3d", \
-    .signature = "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
-    .out = {"output", "indices"}, \
-    .asked = {NULL, "return_indices"}, \
+    .in = ebb__inputs_input, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"indices", "return_indices"}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 2, \
+    .attrs = ebb__attr_table_adaptive_max_pool1d, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool3d)
 
 struct ebb__attrs_median_dim {
     int64_t dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_median_dim[2];
+extern const struct ebb_attr ebb__attr_table_max_dim[2];
 #define EBB__SIG_median_dim \
     .name = "median_dim", \
-    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_median_dim, .n_attrs = 2, \
+    .attrs = ebb__attr_table_max_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_median_dim)
 
 struct ebb__attrs_nanmedian_dim {
     int64_t dim;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
+extern const struct ebb_attr ebb__attr_table_max_dim[2];
 #define EBB__SIG_nanmedian_dim \
     .name = "nanmedian_dim", \
-    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_nanmedian_dim, .n_attrs = 2, \
+    .attrs = ebb__attr_table_max_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_nanmedian_dim)
 
 #define EBB__SIG_median \
     .name = "median", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_nanmedian \
     .name = "nanmedian", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -2508,14 +2372,13 @@ struct ebb__attrs_var {
     ebb_setting correction;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_var[3];
+extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_var \
     .name = "var", \
-    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_var, .n_attrs = 3, \
+    .attrs = ebb__attr_table_std, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_var)
 
 struct ebb__attrs_std {
@@ -2526,8 +2389,7 @@ struct ebb__attrs_std {
 extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_std \
     .name = "std", \
-    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_std, .n_attrs = 3, \
@@ -2538,15 +2400,14 @@ struct ebb__attrs_var_mean {
     ebb_setting correction;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_var_mean[3];
+extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_var_mean \
     .name = "var_mean", \
-    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor var, Tensor mean", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"var", "mean"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"var", NULL}, {"mean", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_var_mean, .n_attrs = 3, \
+    .attrs = ebb__attr_table_std, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_var_mean)
 
 struct ebb__attrs_std_mean {
@@ -2554,15 +2415,14 @@ struct ebb__attrs_std_mean {
     ebb_setting correction;
     bool keepdim;
 };
-extern const struct ebb_attr ebb__attr_table_std_mean[3];
+extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_std_mean \
     .name = "std_mean", \
-    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor std, Tensor mean", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"std", "mean"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"std", NULL}, {"mean", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_std_mean, .n_attrs = 3, \
+    .attrs = ebb__attr_table_std, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_std_mean)
 
 struct ebb__attrs_vector_norm {
@@ -2574,8 +2434,7 @@ struct ebb__attrs_vector_norm {
 extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 #define EBB__SIG_vector_norm \
     .name = "vector_norm", \
-    .signature = "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"x"}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2592,8 +2451,7 @@ struct ebb__attrs_norm {
 extern const struct ebb_attr ebb__attr_table_norm[5];
 #define EBB__SIG_norm \
     .name = "norm", \
-    .signature = "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_norm, .n_attrs = 5, \
@@ -2606,9 +2464,8 @@ struct ebb__attrs_normalization_backward {
 extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
 #define EBB__SIG_normalization_backward \
     .name = "normalization_backward", \
-    .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}), \
-    .out = {"grad_input", "grad_weight", "grad_bias"}, \
+    .in = ebb__inputs_grad_output_input_rstd_mean_OPTIONAL_weight_OPTIONAL, \
+    .out = EBB_OUTPUTS({"grad_input", NULL}, {"grad_weight", NULL}, {"grad_bias", NULL}), \
     .n_in = 5, \
     .n_out = 3, \
     .attrs = ebb__attr_table_normalization_backward, .n_attrs = 2, \
@@ -2621,10 +2478,8 @@ struct ebb__attrs_layer_norm {
 extern const struct ebb_attr ebb__attr_table_layer_norm[2];
 #define EBB__SIG_layer_norm \
     .name = "layer_norm", \
-    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean[], Tensor rstd[]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "mean", "rstd"}, \
-    .asked = {NULL, "", ""}, \
+    .in = ebb__inputs_input_weight_OPTIONAL_bias_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"mean", ""}, {"rstd", ""}), \
     .n_in = 3, \
     .n_out = 3, \
     .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
@@ -2637,10 +2492,8 @@ struct ebb__attrs_rms_norm {
 extern const struct ebb_attr ebb__attr_table_rms_norm[2];
 #define EBB__SIG_rms_norm \
     .name = "rms_norm", \
-    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd[]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "rstd"}, \
-    .asked = {NULL, ""}, \
+    .in = ebb__inputs_input_weight_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"rstd", ""}), \
     .n_in = 2, \
     .n_out = 2, \
     .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
@@ -2653,10 +2506,8 @@ struct ebb__attrs_group_norm {
 extern const struct ebb_attr ebb__attr_table_group_norm[2];
 #define EBB__SIG_group_norm \
     .name = "group_norm", \
-    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean[], Tensor rstd[]", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
-    .out = {"output", "mean", "rstd"}, \
-    .asked = {NULL, "", ""}, \
+    .in = ebb__inputs_input_weight_OPTIONAL_bias_OPTIONAL, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"mean", ""}, {"rstd", ""}), \
     .n_in = 3, \
     .n_out = 3, \
     .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
@@ -2670,8 +2521,7 @@ struct ebb__attrs_pad {
 extern const struct ebb_attr ebb__attr_table_pad[3];
 #define EBB__SIG_pad \
     .name = "pad", \
-    .signature = "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pad, .n_attrs = 3, \
@@ -2685,8 +2535,7 @@ struct ebb__attrs_pad_backward {
 extern const struct ebb_attr ebb__attr_table_pad_backward[3];
 #define EBB__SIG_pad_backward \
     .name = "pad_backward", \
-    .signature = "Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
-    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pad_backward, .n_attrs = 3, \
@@ -2699,8 +2548,7 @@ struct ebb__attrs_transpose {
 extern const struct ebb_attr ebb__attr_table_transpose[2];
 #define EBB__SIG_transpose \
     .name = "transpose", \
-    .signature = "Tensor self, dim dim0, dim dim1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_transpose, .n_attrs = 2, \
@@ -2708,22 +2556,20 @@ extern const struct ebb_attr ebb__attr_table_transpose[2];
 
 #define EBB__SIG_t \
     .name = "t", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 struct ebb__attrs_permute {
     ebb_dims dims;
 };
-extern const struct ebb_attr ebb__attr_table_permute[1];
+extern const struct ebb_attr ebb__attr_table_flip[1];
 #define EBB__SIG_permute \
     .name = "permute", \
-    .signature = "Tensor self, dims dims -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_permute, .n_attrs = 1, \
+    .attrs = ebb__attr_table_flip, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_permute)
 
 struct ebb__attrs_movedim {
@@ -2733,8 +2579,7 @@ struct ebb__attrs_movedim {
 extern const struct ebb_attr ebb__attr_table_movedim[2];
 #define EBB__SIG_movedim \
     .name = "movedim", \
-    .signature = "Tensor self, dims source, dims destination -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
@@ -2746,8 +2591,7 @@ struct ebb__attrs_binary_cross_entropy {
 extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_binary_cross_entropy \
     .name = "binary_cross_entropy", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
@@ -2756,14 +2600,13 @@ extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 struct ebb__attrs_binary_cross_entropy_with_logits {
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[1];
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_binary_cross_entropy_with_logits \
     .name = "binary_cross_entropy_with_logits", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL_pos_weight_OPTIONAL, \
     .n_in = 4, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_binary_cross_entropy_with_logits, .n_attrs = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy_with_logits)
 
 struct ebb__attrs_kl_div {
@@ -2773,8 +2616,7 @@ struct ebb__attrs_kl_div {
 extern const struct ebb_attr ebb__attr_table_kl_div[2];
 #define EBB__SIG_kl_div \
     .name = "kl_div", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_target, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_kl_div, .n_attrs = 2, \
@@ -2783,41 +2625,36 @@ extern const struct ebb_attr ebb__attr_table_kl_div[2];
 struct ebb__attrs_soft_margin_loss {
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_soft_margin_loss \
     .name = "soft_margin_loss", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_target, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_soft_margin_loss, .n_attrs = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_soft_margin_loss)
 
 #define EBB__SIG_dot \
     .name = "dot", \
-    .signature = "Tensor self, Tensor tensor -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_tensor, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mv \
     .name = "mv", \
-    .signature = "Tensor self, Tensor vec -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_vec, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mm \
     .name = "mm", \
-    .signature = "Tensor self, Tensor mat2 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_mat2, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bmm \
     .name = "bmm", \
-    .signature = "Tensor self, Tensor mat2 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_mat2, \
     .n_in = 2, \
     .n_out = 1
 
@@ -2825,42 +2662,39 @@ struct ebb__attrs_addmm {
     ebb_setting beta;
     ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_addmm[2];
+extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_addmm \
     .name = "addmm", \
-    .signature = "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input_mat1_mat2, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_addmm, .n_attrs = 2, \
+    .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addmm)
 
 struct ebb__attrs_addmv {
     ebb_setting beta;
     ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_addmv[2];
+extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_addmv \
     .name = "addmv", \
-    .signature = "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_mat_vec, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_addmv, .n_attrs = 2, \
+    .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addmv)
 
 struct ebb__attrs_baddbmm {
     ebb_setting beta;
     ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_baddbmm[2];
+extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_baddbmm \
     .name = "baddbmm", \
-    .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_batch1_batch2, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_baddbmm, .n_attrs = 2, \
+    .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_baddbmm)
 
 struct ebb__attrs_addbmm {
@@ -2870,8 +2704,7 @@ struct ebb__attrs_addbmm {
 extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_addbmm \
     .name = "addbmm", \
-    .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_batch1_batch2, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
@@ -2883,9 +2716,8 @@ struct ebb__attrs_qr {
 extern const struct ebb_attr ebb__attr_table_qr[1];
 #define EBB__SIG_qr \
     .name = "qr", \
-    .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"Q", "R"}, \
+    .in = ebb__inputs_A, \
+    .out = EBB_OUTPUTS({"Q", NULL}, {"R", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_qr, .n_attrs = 1, \
@@ -2896,27 +2728,25 @@ struct ebb__attrs_rand {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_rand[3];
+extern const struct ebb_attr ebb__attr_table_empty[3];
 #define EBB__SIG_rand \
     .name = "rand", \
-    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_rand, .n_attrs = 3, \
+    .attrs = ebb__attr_table_empty, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_rand)
 
 struct ebb__attrs_rand_like {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_rand_like[2];
+extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_rand_like \
     .name = "rand_like", \
-    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_rand_like, .n_attrs = 2, \
+    .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_rand_like)
 
 struct ebb__attrs_randn {
@@ -2924,27 +2754,25 @@ struct ebb__attrs_randn {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_randn[3];
+extern const struct ebb_attr ebb__attr_table_empty[3];
 #define EBB__SIG_randn \
     .name = "randn", \
-    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_randn, .n_attrs = 3, \
+    .attrs = ebb__attr_table_empty, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_randn)
 
 struct ebb__attrs_randn_like {
     ebb_dtype dtype;
     bool requires_grad;
 };
-extern const struct ebb_attr ebb__attr_table_randn_like[2];
+extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_randn_like \
     .name = "randn_like", \
-    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_randn_like, .n_attrs = 2, \
+    .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_randn_like)
 
 struct ebb__attrs_randint {
@@ -2957,7 +2785,6 @@ struct ebb__attrs_randint {
 extern const struct ebb_attr ebb__attr_table_randint[5];
 #define EBB__SIG_randint \
     .name = "randint", \
-    .signature = "int low[=0], int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randint, .n_attrs = 5, \
@@ -2972,8 +2799,7 @@ struct ebb__attrs_randint_like {
 extern const struct ebb_attr ebb__attr_table_randint_like[4];
 #define EBB__SIG_randint_like \
     .name = "randint_like", \
-    .signature = "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randint_like, .n_attrs = 4, \
@@ -2986,8 +2812,7 @@ struct ebb__attrs_random {
 extern const struct ebb_attr ebb__attr_table_random[2];
 #define EBB__SIG_random \
     .name = "random", \
-    .signature = "Tensor self, int from=0, float? to=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_random, .n_attrs = 2, \
@@ -3001,7 +2826,6 @@ struct ebb__attrs_randperm {
 extern const struct ebb_attr ebb__attr_table_randperm[3];
 #define EBB__SIG_randperm \
     .name = "randperm", \
-    .signature = "int n, dtype dtype=int64, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randperm, .n_attrs = 3, \
@@ -3012,14 +2836,13 @@ struct ebb__attrs_sum {
     bool keepdim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_sum[3];
+extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_sum \
     .name = "sum", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_sum, .n_attrs = 3, \
+    .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_sum)
 
 struct ebb__attrs_nansum {
@@ -3027,14 +2850,13 @@ struct ebb__attrs_nansum {
     bool keepdim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_nansum[3];
+extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_nansum \
     .name = "nansum", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_nansum, .n_attrs = 3, \
+    .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_nansum)
 
 struct ebb__attrs_mean {
@@ -3045,8 +2867,7 @@ struct ebb__attrs_mean {
 extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_mean \
     .name = "mean", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
@@ -3057,14 +2878,13 @@ struct ebb__attrs_nanmean {
     bool keepdim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_nanmean[3];
+extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_nanmean \
     .name = "nanmean", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_nanmean, .n_attrs = 3, \
+    .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_nanmean)
 
 struct ebb__attrs_prod {
@@ -3072,47 +2892,43 @@ struct ebb__attrs_prod {
     bool keepdim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_prod[3];
+extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_prod \
     .name = "prod", \
-    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_prod, .n_attrs = 3, \
+    .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_prod)
 
 #define EBB__SIG_trace \
     .name = "trace", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 struct ebb__attrs_mse_loss {
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_mse_loss[1];
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_mse_loss \
     .name = "mse_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_mse_loss)
 
 struct ebb__attrs_l1_loss {
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_l1_loss[1];
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_l1_loss \
     .name = "l1_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_l1_loss)
 
 struct ebb__attrs_smooth_l1_loss {
@@ -3122,8 +2938,7 @@ struct ebb__attrs_smooth_l1_loss {
 extern const struct ebb_attr ebb__attr_table_smooth_l1_loss[2];
 #define EBB__SIG_smooth_l1_loss \
     .name = "smooth_l1_loss", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_target, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_smooth_l1_loss, .n_attrs = 2, \
@@ -3136,8 +2951,7 @@ struct ebb__attrs_huber_loss {
 extern const struct ebb_attr ebb__attr_table_huber_loss[2];
 #define EBB__SIG_huber_loss \
     .name = "huber_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_target_weight_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_huber_loss, .n_attrs = 2, \
@@ -3151,8 +2965,7 @@ struct ebb__attrs_gaussian_nll_loss {
 extern const struct ebb_attr ebb__attr_table_gaussian_nll_loss[3];
 #define EBB__SIG_gaussian_nll_loss \
     .name = "gaussian_nll_loss", \
-    .signature = "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_target_var_NUMBER, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gaussian_nll_loss, .n_attrs = 3, \
@@ -3167,8 +2980,7 @@ struct ebb__attrs_poisson_nll_loss {
 extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
-    .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_target, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_poisson_nll_loss, .n_attrs = 4, \
@@ -3180,8 +2992,7 @@ struct ebb__attrs_flip {
 extern const struct ebb_attr ebb__attr_table_flip[1];
 #define EBB__SIG_flip \
     .name = "flip", \
-    .signature = "Tensor self, dims dims -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flip, .n_attrs = 1, \
@@ -3194,8 +3005,7 @@ struct ebb__attrs_roll {
 extern const struct ebb_attr ebb__attr_table_roll[2];
 #define EBB__SIG_roll \
     .name = "roll", \
-    .signature = "Tensor self, shape shifts, shape dims=() -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_roll, .n_attrs = 2, \
@@ -3208,8 +3018,7 @@ struct ebb__attrs_rot90 {
 extern const struct ebb_attr ebb__attr_table_rot90[2];
 #define EBB__SIG_rot90 \
     .name = "rot90", \
-    .signature = "Tensor self, int k[=1], dims dims[=(0,1)] -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_rot90, .n_attrs = 2, \
@@ -3221,8 +3030,7 @@ struct ebb__attrs_repeat {
 extern const struct ebb_attr ebb__attr_table_repeat[1];
 #define EBB__SIG_repeat \
     .name = "repeat", \
-    .signature = "Tensor self, shape repeats -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat, .n_attrs = 1, \
@@ -3234,8 +3042,7 @@ struct ebb__attrs_tile {
 extern const struct ebb_attr ebb__attr_table_tile[1];
 #define EBB__SIG_tile \
     .name = "tile", \
-    .signature = "Tensor self, shape dims -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tile, .n_attrs = 1, \
@@ -3249,8 +3056,7 @@ struct ebb__attrs_repeat_interleave {
 extern const struct ebb_attr ebb__attr_table_repeat_interleave[3];
 #define EBB__SIG_repeat_interleave \
     .name = "repeat_interleave", \
-    .signature = "Tensor self, int repeats, dims dim=all, int? output_size=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 3, \
@@ -3263,8 +3069,7 @@ struct ebb__attrs_repeat_interleave_tensor {
 extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[2];
 #define EBB__SIG_repeat_interleave_tensor \
     .name = "repeat_interleave_tensor", \
-    .signature = "Tensor self, Tensor repeats, dims dim=all, int? output_size=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_repeats, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 2, \
@@ -3276,8 +3081,7 @@ struct ebb__attrs_repeat_interleave_places {
 extern const struct ebb_attr ebb__attr_table_repeat_interleave_places[1];
 #define EBB__SIG_repeat_interleave_places \
     .name = "repeat_interleave_places", \
-    .signature = "Tensor repeats, int? output_size=none -> Tensor", \
-    .in = EBB_INPUTS({"repeats", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_repeats, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave_places, .n_attrs = 1, \
@@ -3285,15 +3089,13 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave_places[1];
 
 #define EBB__SIG_ceil \
     .name = "ceil", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_trunc \
     .name = "trunc", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -3303,8 +3105,7 @@ struct ebb__attrs_round {
 extern const struct ebb_attr ebb__attr_table_round[1];
 #define EBB__SIG_round \
     .name = "round", \
-    .signature = "Tensor self, int decimals=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_round, .n_attrs = 1, \
@@ -3312,8 +3113,7 @@ extern const struct ebb_attr ebb__attr_table_round[1];
 
 #define EBB__SIG_frac \
     .name = "frac", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -3325,8 +3125,7 @@ struct ebb__attrs_nan_to_num {
 extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 #define EBB__SIG_nan_to_num \
     .name = "nan_to_num", \
-    .signature = "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nan_to_num, .n_attrs = 3, \
@@ -3334,22 +3133,19 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 
 #define EBB__SIG_isnan \
     .name = "isnan", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_isinf \
     .name = "isinf", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_isfinite \
     .name = "isfinite", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -3360,8 +3156,7 @@ struct ebb__attrs_multinomial {
 extern const struct ebb_attr ebb__attr_table_multinomial[2];
 #define EBB__SIG_multinomial \
     .name = "multinomial", \
-    .signature = "Tensor self, int num_samples, bool replacement=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multinomial, .n_attrs = 2, \
@@ -3369,8 +3164,7 @@ extern const struct ebb_attr ebb__attr_table_multinomial[2];
 
 #define EBB__SIG_poisson \
     .name = "poisson", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -3378,14 +3172,13 @@ struct ebb__attrs_cumsum {
     int64_t dim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_cumsum[2];
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_cumsum \
     .name = "cumsum", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_cumsum)
 
 struct ebb__attrs_cumprod {
@@ -3395,8 +3188,7 @@ struct ebb__attrs_cumprod {
 extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_cumprod \
     .name = "cumprod", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
@@ -3405,14 +3197,13 @@ extern const struct ebb_attr ebb__attr_table_cumprod[2];
 struct ebb__attrs_logcumsumexp {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_logcumsumexp \
     .name = "logcumsumexp", \
-    .signature = "Tensor self, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_logcumsumexp)
 
 struct ebb__attrs_cummax {
@@ -3421,9 +3212,8 @@ struct ebb__attrs_cummax {
 extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_cummax \
     .name = "cummax", \
-    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
@@ -3432,15 +3222,14 @@ extern const struct ebb_attr ebb__attr_table_cummax[1];
 struct ebb__attrs_cummin {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_cummin[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_cummin \
     .name = "cummin", \
-    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_cummin, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_cummin)
 
 struct ebb__attrs_linear_recurrence {
@@ -3450,8 +3239,7 @@ struct ebb__attrs_linear_recurrence {
 extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
 #define EBB__SIG_linear_recurrence \
     .name = "linear_recurrence", \
-    .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_factor_NUMBER, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
@@ -3465,8 +3253,7 @@ struct ebb__attrs_searchsorted {
 extern const struct ebb_attr ebb__attr_table_searchsorted[3];
 #define EBB__SIG_searchsorted \
     .name = "searchsorted", \
-    .signature = "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, enum(none|left|right) side=none -> Tensor", \
-    .in = EBB_INPUTS({"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_sorted_sequence_self_NUMBER_sorter_OPTIONAL, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_searchsorted, .n_attrs = 3, \
@@ -3479,8 +3266,7 @@ struct ebb__attrs_bucketize {
 extern const struct ebb_attr ebb__attr_table_bucketize[2];
 #define EBB__SIG_bucketize \
     .name = "bucketize", \
-    .signature = "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_NUMBER_boundaries, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_bucketize, .n_attrs = 2, \
@@ -3493,8 +3279,7 @@ struct ebb__attrs_isin {
 extern const struct ebb_attr ebb__attr_table_isin[2];
 #define EBB__SIG_isin \
     .name = "isin", \
-    .signature = "Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false -> Tensor", \
-    .in = EBB_INPUTS({"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_elements_NUMBER_test_elements_NUMBER, \
     .also = (const char *const[]){"element", "test_element"}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -3507,8 +3292,7 @@ struct ebb__attrs_bincount {
 extern const struct ebb_attr ebb__attr_table_bincount[1];
 #define EBB__SIG_bincount \
     .name = "bincount", \
-    .signature = "Tensor self, Tensor? weights, int minlength=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}), \
+    .in = ebb__inputs_self_weights_OPTIONAL, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_bincount, .n_attrs = 1, \
@@ -3520,8 +3304,7 @@ struct ebb__attrs_one_hot {
 extern const struct ebb_attr ebb__attr_table_one_hot[1];
 #define EBB__SIG_one_hot \
     .name = "one_hot", \
-    .signature = "Tensor self|tensor, int num_classes=-1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -3534,8 +3317,7 @@ struct ebb__attrs_pixel_shuffle {
 extern const struct ebb_attr ebb__attr_table_pixel_shuffle[1];
 #define EBB__SIG_pixel_shuffle \
     .name = "pixel_shuffle", \
-    .signature = "Tensor input, int upscale_factor -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pixel_shuffle, .n_attrs = 1, \
@@ -3547,8 +3329,7 @@ struct ebb__attrs_pixel_unshuffle {
 extern const struct ebb_attr ebb__attr_table_pixel_unshuffle[1];
 #define EBB__SIG_pixel_unshuffle \
     .name = "pixel_unshuffle", \
-    .signature = "Tensor input, int downscale_factor -> Tensor", \
-    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_input, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pixel_unshuffle, .n_attrs = 1, \
@@ -3561,8 +3342,7 @@ struct ebb__attrs_select {
 extern const struct ebb_attr ebb__attr_table_select[2];
 #define EBB__SIG_select \
     .name = "select", \
-    .signature = "Tensor self, dim dim, int index -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_select, .n_attrs = 2, \
@@ -3576,8 +3356,7 @@ struct ebb__attrs_select_backward {
 extern const struct ebb_attr ebb__attr_table_select_backward[3];
 #define EBB__SIG_select_backward \
     .name = "select_backward", \
-    .signature = "Tensor grad, shape input_sizes, newdim dim, int index -> Tensor", \
-    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_select_backward, .n_attrs = 3, \
@@ -3592,8 +3371,7 @@ struct ebb__attrs_slice {
 extern const struct ebb_attr ebb__attr_table_slice[4];
 #define EBB__SIG_slice \
     .name = "slice", \
-    .signature = "Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_slice, .n_attrs = 4, \
@@ -3609,8 +3387,7 @@ struct ebb__attrs_slice_backward {
 extern const struct ebb_attr ebb__attr_table_slice_backward[5];
 #define EBB__SIG_slice_backward \
     .name = "slice_backward", \
-    .signature = "Tensor grad, shape input_sizes, dim dim, int start, int end, int step=1 -> Tensor", \
-    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_slice_backward, .n_attrs = 5, \
@@ -3624,8 +3401,7 @@ struct ebb__attrs_narrow {
 extern const struct ebb_attr ebb__attr_table_narrow[3];
 #define EBB__SIG_narrow \
     .name = "narrow", \
-    .signature = "Tensor self, dim dim, int start, int length -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_narrow, .n_attrs = 3, \
@@ -3639,8 +3415,7 @@ struct ebb__attrs_diagonal {
 extern const struct ebb_attr ebb__attr_table_diagonal[3];
 #define EBB__SIG_diagonal \
     .name = "diagonal", \
-    .signature = "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal, .n_attrs = 3, \
@@ -3655,8 +3430,7 @@ struct ebb__attrs_diagonal_backward {
 extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
 #define EBB__SIG_diagonal_backward \
     .name = "diagonal_backward", \
-    .signature = "Tensor grad, shape input_sizes, int offset, newdim dim1, newdim dim2 -> Tensor", \
-    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_backward, .n_attrs = 4, \
@@ -3670,8 +3444,7 @@ struct ebb__attrs_unfold {
 extern const struct ebb_attr ebb__attr_table_unfold[3];
 #define EBB__SIG_unfold \
     .name = "unfold", \
-    .signature = "Tensor self, dim dimension, int size, int step -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unfold, .n_attrs = 3, \
@@ -3686,8 +3459,7 @@ struct ebb__attrs_unfold_backward {
 extern const struct ebb_attr ebb__attr_table_unfold_backward[4];
 #define EBB__SIG_unfold_backward \
     .name = "unfold_backward", \
-    .signature = "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor", \
-    .in = EBB_INPUTS({"grad_in", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_in, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unfold_backward, .n_attrs = 4, \
@@ -3701,8 +3473,7 @@ struct ebb__attrs_diag_embed {
 extern const struct ebb_attr ebb__attr_table_diag_embed[3];
 #define EBB__SIG_diag_embed \
     .name = "diag_embed", \
-    .signature = "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diag_embed, .n_attrs = 3, \
@@ -3716,8 +3487,7 @@ struct ebb__attrs_diagonal_copy {
 extern const struct ebb_attr ebb__attr_table_diagonal_copy[3];
 #define EBB__SIG_diagonal_copy \
     .name = "diagonal_copy", \
-    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_copy, .n_attrs = 3, \
@@ -3729,8 +3499,7 @@ struct ebb__attrs_diag {
 extern const struct ebb_attr ebb__attr_table_diag[1];
 #define EBB__SIG_diag \
     .name = "diag", \
-    .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diag, .n_attrs = 1, \
@@ -3740,68 +3509,63 @@ struct ebb__attrs_softmax {
     int64_t dim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_softmax[2];
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_softmax \
     .name = "softmax", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_softmax, .n_attrs = 2, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_softmax)
 
 struct ebb__attrs_log_softmax {
     int64_t dim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_log_softmax[2];
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_log_softmax \
     .name = "log_softmax", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_log_softmax, .n_attrs = 2, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax)
 
 struct ebb__attrs_softmax_backward {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_softmax_backward[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_softmax_backward \
     .name = "softmax_backward", \
-    .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_output, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_softmax_backward, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_softmax_backward)
 
 struct ebb__attrs_log_softmax_backward {
     int64_t dim;
 };
-extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
+extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_log_softmax_backward \
     .name = "log_softmax_backward", \
-    .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
-    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_grad_output_output, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
 struct ebb__attrs_softmin {
     int64_t dim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_softmin[2];
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_softmin \
     .name = "softmin", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_softmin)
 
 struct ebb__attrs_solve {
@@ -3810,10 +3574,8 @@ struct ebb__attrs_solve {
 extern const struct ebb_attr ebb__attr_table_solve[1];
 #define EBB__SIG_solve \
     .name = "solve", \
-    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor output, Tensor LU[], Tensor pivots[]", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
-    .out = {"output", "LU", "pivots"}, \
-    .asked = {NULL, "", ""}, \
+    .in = ebb__inputs_A_B, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"LU", ""}, {"pivots", ""}), \
     .n_in = 2, \
     .n_out = 3, \
     .attrs = ebb__attr_table_solve, .n_attrs = 1, \
@@ -3827,8 +3589,7 @@ struct ebb__attrs_solve_triangular {
 extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
 #define EBB__SIG_solve_triangular \
     .name = "solve_triangular", \
-    .signature = "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_B, \
     .also = (const char *const[]){"A", NULL}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -3841,8 +3602,7 @@ struct ebb__attrs_cholesky {
 extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky \
     .name = "cholesky", \
-    .signature = "Tensor self|A, bool upper=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -3852,14 +3612,13 @@ extern const struct ebb_attr ebb__attr_table_cholesky[1];
 struct ebb__attrs_cholesky_solve {
     bool upper;
 };
-extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
+extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky_solve \
     .name = "cholesky_solve", \
-    .signature = "Tensor self, Tensor input2, bool upper=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_input2, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_cholesky_solve)
 
 struct ebb__attrs_sort {
@@ -3867,15 +3626,14 @@ struct ebb__attrs_sort {
     bool descending;
     bool stable;
 };
-extern const struct ebb_attr ebb__attr_table_sort[3];
+extern const struct ebb_attr ebb__attr_table_argsort[3];
 #define EBB__SIG_sort \
     .name = "sort", \
-    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_sort, .n_attrs = 3, \
+    .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_sort)
 
 struct ebb__attrs_argsort {
@@ -3886,8 +3644,7 @@ struct ebb__attrs_argsort {
 extern const struct ebb_attr ebb__attr_table_argsort[3];
 #define EBB__SIG_argsort \
     .name = "argsort", \
-    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
@@ -3895,8 +3652,7 @@ extern const struct ebb_attr ebb__attr_table_argsort[3];
 
 #define EBB__SIG_msort \
     .name = "msort", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -3909,9 +3665,8 @@ struct ebb__attrs_topk {
 extern const struct ebb_attr ebb__attr_table_topk[4];
 #define EBB__SIG_topk \
     .name = "topk", \
-    .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_topk, .n_attrs = 4, \
@@ -3925,9 +3680,8 @@ struct ebb__attrs_kthvalue {
 extern const struct ebb_attr ebb__attr_table_kthvalue[3];
 #define EBB__SIG_kthvalue \
     .name = "kthvalue", \
-    .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"values", "indices"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"values", NULL}, {"indices", NULL}), \
     .n_in = 1, \
     .n_out = 2, \
     .attrs = ebb__attr_table_kthvalue, .n_attrs = 3, \
@@ -3935,50 +3689,44 @@ extern const struct ebb_attr ebb__attr_table_kthvalue[3];
 
 #define EBB__SIG_erf \
     .name = "erf", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_erfc \
     .name = "erfc", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_erfinv \
     .name = "erfinv", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_lgamma \
     .name = "lgamma", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_digamma \
     .name = "digamma", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 struct ebb__attrs_polygamma {
     int64_t n;
 };
-extern const struct ebb_attr ebb__attr_table_polygamma[1];
+extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_polygamma \
     .name = "polygamma", \
-    .signature = "int n, Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_polygamma, .n_attrs = 1, \
+    .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_polygamma)
 
 struct ebb__attrs_logit {
@@ -3987,8 +3735,7 @@ struct ebb__attrs_logit {
 extern const struct ebb_attr ebb__attr_table_logit[1];
 #define EBB__SIG_logit \
     .name = "logit", \
-    .signature = "Tensor self, float? eps=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logit, .n_attrs = 1, \
@@ -3996,15 +3743,13 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
 
 #define EBB__SIG_xlogy \
     .name = "xlogy", \
-    .signature = "Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_NUMBER_other_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logaddexp \
     .name = "logaddexp", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
@@ -4015,8 +3760,7 @@ struct ebb__attrs_split {
 extern const struct ebb_attr ebb__attr_table_split[2];
 #define EBB__SIG_split \
     .name = "split", \
-    .signature = "Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0 -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
@@ -4030,8 +3774,7 @@ struct ebb__attrs_split_with_sizes {
 extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
 #define EBB__SIG_split_with_sizes \
     .name = "split_with_sizes", \
-    .signature = "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
@@ -4045,8 +3788,7 @@ struct ebb__attrs_chunk {
 extern const struct ebb_attr ebb__attr_table_chunk[2];
 #define EBB__SIG_chunk \
     .name = "chunk", \
-    .signature = "Tensor self, int chunks, dim dim=0 -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_chunk, .n_attrs = 2, \
@@ -4059,8 +3801,7 @@ struct ebb__attrs_tensor_split {
 extern const struct ebb_attr ebb__attr_table_tensor_split[2];
 #define EBB__SIG_tensor_split \
     .name = "tensor_split", \
-    .signature = "Tensor self, int sections|tensor_indices_or_sections, dim dim=0 -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_tensor_split, .n_attrs = 2, \
@@ -4073,8 +3814,7 @@ struct ebb__attrs_tensor_split_indices {
 extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
 #define EBB__SIG_tensor_split_indices \
     .name = "tensor_split_indices", \
-    .signature = "Tensor self, ints indices|tensor_indices_or_sections, dim dim=0 -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_tensor_split_indices, .n_attrs = 2, \
@@ -4086,8 +3826,7 @@ struct ebb__attrs_unbind {
 extern const struct ebb_attr ebb__attr_table_unbind[1];
 #define EBB__SIG_unbind \
     .name = "unbind", \
-    .signature = "Tensor self, dim dim=0 -> Tensors", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
@@ -4095,29 +3834,25 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
 
 #define EBB__SIG_hstack \
     .name = "hstack", \
-    .signature = "Tensors tensors -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_vstack \
     .name = "vstack", \
-    .signature = "Tensors tensors -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_dstack \
     .name = "dstack", \
-    .signature = "Tensors tensors -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_column_stack \
     .name = "column_stack", \
-    .signature = "Tensors tensors -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1
 
@@ -4127,9 +3862,8 @@ struct ebb__attrs_svd {
 extern const struct ebb_attr ebb__attr_table_svd[1];
 #define EBB__SIG_svd \
     .name = "svd", \
-    .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"U", "S", "Vh"}, \
+    .in = ebb__inputs_A, \
+    .out = EBB_OUTPUTS({"U", NULL}, {"S", NULL}, {"Vh", NULL}), \
     .n_in = 1, \
     .n_out = 3, \
     .attrs = ebb__attr_table_svd, .n_attrs = 1, \
@@ -4137,8 +3871,7 @@ extern const struct ebb_attr ebb__attr_table_svd[1];
 
 #define EBB__SIG_svdvals \
     .name = "svdvals", \
-    .signature = "Tensor A -> Tensor", \
-    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_A, \
     .n_in = 1, \
     .n_out = 1
 
@@ -4150,8 +3883,7 @@ struct ebb__attrs_pinv {
 extern const struct ebb_attr ebb__attr_table_pinv[3];
 #define EBB__SIG_pinv \
     .name = "pinv", \
-    .signature = "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pinv, .n_attrs = 3, \
@@ -4164,10 +3896,9 @@ struct ebb__attrs_lstsq {
 extern const struct ebb_attr ebb__attr_table_lstsq[2];
 #define EBB__SIG_lstsq \
     .name = "lstsq", \
-    .signature = "Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy -> Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_b, \
     .also = (const char *const[]){"A", "B"}, \
-    .out = {"solution", "residuals", "rank", "singular_values"}, \
+    .out = EBB_OUTPUTS({"solution", NULL}, {"residuals", NULL}, {"rank", NULL}, {"singular_values", NULL}), \
     .n_in = 2, \
     .n_out = 4, \
     .attrs = ebb__attr_table_lstsq, .n_attrs = 2, \
@@ -4175,28 +3906,25 @@ extern const struct ebb_attr ebb__attr_table_lstsq[2];
 
 #define EBB__SIG_take \
     .name = "take", \
-    .signature = "Tensor self, Tensor index -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index, \
     .n_in = 2, \
     .n_out = 1
 
 struct ebb__attrs_put {
     bool accumulate;
 };
-extern const struct ebb_attr ebb__attr_table_put[1];
+extern const struct ebb_attr ebb__attr_table_index_put[1];
 #define EBB__SIG_put \
     .name = "put", \
-    .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_index_source, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_put, .n_attrs = 1, \
+    .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_put)
 
 #define EBB__SIG_outer \
     .name = "outer", \
-    .signature = "Tensor self, Tensor vec2 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_vec2, \
     .n_in = 2, \
     .n_out = 1
 
@@ -4204,20 +3932,18 @@ struct ebb__attrs_addr {
     ebb_setting beta;
     ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_addr[2];
+extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_addr \
     .name = "addr", \
-    .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_vec1_vec2, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_addr, .n_attrs = 2, \
+    .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addr)
 
 #define EBB__SIG_inner \
     .name = "inner", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
@@ -4227,8 +3953,7 @@ struct ebb__attrs_tensordot {
 extern const struct ebb_attr ebb__attr_table_tensordot[1];
 #define EBB__SIG_tensordot \
     .name = "tensordot", \
-    .signature = "Tensor a|self, Tensor b|other, int dims[=2] -> Tensor", \
-    .in = EBB_INPUTS({"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_a_b, \
     .also = (const char *const[]){"self", "other"}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -4242,8 +3967,7 @@ struct ebb__attrs_tensordot_dims {
 extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 #define EBB__SIG_tensordot_dims \
     .name = "tensordot_dims", \
-    .signature = "Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims -> Tensor", \
-    .in = EBB_INPUTS({"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_a_b, \
     .also = (const char *const[]){"self", "other"}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -4252,8 +3976,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 
 #define EBB__SIG_kron \
     .name = "kron", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
@@ -4263,8 +3986,7 @@ struct ebb__attrs_linalg_cross {
 extern const struct ebb_attr ebb__attr_table_linalg_cross[1];
 #define EBB__SIG_linalg_cross \
     .name = "linalg_cross", \
-    .signature = "Tensor self, Tensor other, dims dim=-1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linalg_cross, .n_attrs = 1, \
@@ -4276,8 +3998,7 @@ struct ebb__attrs_cross {
 extern const struct ebb_attr ebb__attr_table_cross[1];
 #define EBB__SIG_cross \
     .name = "cross", \
-    .signature = "Tensor self, Tensor other, dims dim=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross, .n_attrs = 1, \
@@ -4289,8 +4010,7 @@ struct ebb__attrs_matrix_power {
 extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_matrix_power \
     .name = "matrix_power", \
-    .signature = "Tensor self, int n -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
@@ -4298,29 +4018,26 @@ extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 
 #define EBB__SIG_multi_dot \
     .name = "multi_dot", \
-    .signature = "Tensors tensors -> Tensor", \
-    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .in = ebb__inputs_tensors_LIST, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \
-    .signature = "Tensor self, Tensor end, Number weight -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_end_weight_NUMBER, \
     .n_in = 3, \
     .n_out = 1
 
 struct ebb__attrs_addcmul {
     ebb_setting value;
 };
-extern const struct ebb_attr ebb__attr_table_addcmul[1];
+extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 #define EBB__SIG_addcmul \
     .name = "addcmul", \
-    .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_tensor1_tensor2, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_addcmul, .n_attrs = 1, \
+    .attrs = ebb__attr_table_addcdiv, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_addcmul)
 
 struct ebb__attrs_addcdiv {
@@ -4329,8 +4046,7 @@ struct ebb__attrs_addcdiv {
 extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 #define EBB__SIG_addcdiv \
     .name = "addcdiv", \
-    .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_tensor1_tensor2, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addcdiv, .n_attrs = 1, \
@@ -4338,56 +4054,50 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 
 #define EBB__SIG_clamp \
     .name = "clamp", \
-    .signature = "Tensor self, Number? min, Number? max -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}), \
+    .in = ebb__inputs_self_min_OPTIONAL_NUMBER_max_OPTIONAL_NUMBER, \
     .n_in = 3, \
     .n_out = 1
 
 #define EBB__SIG_clamp_min \
     .name = "clamp_min", \
-    .signature = "Tensor self, Number min -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_min_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_clamp_max \
     .name = "clamp_max", \
-    .signature = "Tensor self, Number max -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_max_NUMBER, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_fill \
     .name = "masked_fill", \
-    .signature = "Tensor self, Tensor mask, Number value -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_self_mask_value_NUMBER, \
     .n_in = 3, \
     .n_out = 1
 
 struct ebb__attrs_tril {
     int64_t diagonal;
 };
-extern const struct ebb_attr ebb__attr_table_tril[1];
+extern const struct ebb_attr ebb__attr_table_diag[1];
 #define EBB__SIG_tril \
     .name = "tril", \
-    .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_tril, .n_attrs = 1, \
+    .attrs = ebb__attr_table_diag, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_tril)
 
 struct ebb__attrs_triu {
     int64_t diagonal;
 };
-extern const struct ebb_attr ebb__attr_table_triu[1];
+extern const struct ebb_attr ebb__attr_table_diag[1];
 #define EBB__SIG_triu \
     .name = "triu", \
-    .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_triu, .n_attrs = 1, \
+    .attrs = ebb__attr_table_diag, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_triu)
 
 struct ebb__attrs_tril_indices {
@@ -4399,7 +4109,6 @@ struct ebb__attrs_tril_indices {
 extern const struct ebb_attr ebb__attr_table_tril_indices[4];
 #define EBB__SIG_tril_indices \
     .name = "tril_indices", \
-    .signature = "int row, int col, int offset=0, dtype dtype=int64 -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tril_indices, .n_attrs = 4, \
@@ -4411,222 +4120,191 @@ struct ebb__attrs_triu_indices {
     int64_t offset;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_triu_indices[4];
+extern const struct ebb_attr ebb__attr_table_tril_indices[4];
 #define EBB__SIG_triu_indices \
     .name = "triu_indices", \
-    .signature = "int row, int col, int offset=0, dtype dtype=int64 -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_triu_indices, .n_attrs = 4, \
+    .attrs = ebb__attr_table_tril_indices, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_triu_indices)
 
 #define EBB__SIG_neg \
     .name = "neg", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_abs \
     .name = "abs", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sign \
     .name = "sign", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_floor \
     .name = "floor", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_relu \
     .name = "relu", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_square \
     .name = "square", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_exp \
     .name = "exp", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log \
     .name = "log", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sqrt \
     .name = "sqrt", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_rsqrt \
     .name = "rsqrt", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_reciprocal \
     .name = "reciprocal", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sin \
     .name = "sin", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_cos \
     .name = "cos", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_tanh \
     .name = "tanh", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sigmoid \
     .name = "sigmoid", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_exp2 \
     .name = "exp2", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_expm1 \
     .name = "expm1", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log1p \
     .name = "log1p", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log2 \
     .name = "log2", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log10 \
     .name = "log10", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_tan \
     .name = "tan", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_asin \
     .name = "asin", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_acos \
     .name = "acos", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_atan \
     .name = "atan", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sinh \
     .name = "sinh", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_cosh \
     .name = "cosh", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_asinh \
     .name = "asinh", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_acosh \
     .name = "acosh", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_atanh \
     .name = "atanh", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sinc \
     .name = "sinc", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1
 
@@ -4639,10 +4317,8 @@ struct ebb__attrs_unique {
 extern const struct ebb_attr ebb__attr_table_unique[4];
 #define EBB__SIG_unique \
     .name = "unique", \
-    .signature = "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"output", "inverse_indices", "counts"}, \
-    .asked = {NULL, "return_inverse", "return_counts"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"inverse_indices", "return_inverse"}, {"counts", "return_counts"}), \
     .n_in = 1, \
     .n_out = 3, \
     .attrs = ebb__attr_table_unique, .n_attrs = 4, \
@@ -4656,10 +4332,8 @@ struct ebb__attrs_unique_consecutive {
 extern const struct ebb_attr ebb__attr_table_unique_consecutive[3];
 #define EBB__SIG_unique_consecutive \
     .name = "unique_consecutive", \
-    .signature = "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .out = {"output", "inverse_indices", "counts"}, \
-    .asked = {NULL, "return_inverse", "return_counts"}, \
+    .in = ebb__inputs_self, \
+    .out = EBB_OUTPUTS({"output", NULL}, {"inverse_indices", "return_inverse"}, {"counts", "return_counts"}), \
     .n_in = 1, \
     .n_out = 3, \
     .attrs = ebb__attr_table_unique_consecutive, .n_attrs = 3, \
@@ -4668,53 +4342,49 @@ extern const struct ebb_attr ebb__attr_table_unique_consecutive[3];
 struct ebb__attrs_view {
     ebb_dims size;
 };
-extern const struct ebb_attr ebb__attr_table_view[1];
+extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_view \
     .name = "view", \
-    .signature = "Tensor self, shape size -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_view, .n_attrs = 1, \
+    .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_view)
 
 struct ebb__attrs_view_dtype {
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_view_dtype[1];
+extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_view_dtype \
     .name = "view_dtype", \
-    .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_view_dtype, .n_attrs = 1, \
+    .attrs = ebb__attr_table_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_view_dtype)
 
 struct ebb__attrs_reshape_alias {
     ebb_dims size;
 };
-extern const struct ebb_attr ebb__attr_table_reshape_alias[1];
+extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_reshape_alias \
     .name = "reshape_alias", \
-    .signature = "Tensor self, shape size -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_reshape_alias, .n_attrs = 1, \
+    .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_reshape_alias)
 
 struct ebb__attrs_unsafe_view {
     ebb_dims size;
 };
-extern const struct ebb_attr ebb__attr_table_unsafe_view[1];
+extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_unsafe_view \
     .name = "unsafe_view", \
-    .signature = "Tensor self, shape size -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_unsafe_view, .n_attrs = 1, \
+    .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_unsafe_view)
 
 struct ebb__attrs_reshape {
@@ -4723,8 +4393,7 @@ struct ebb__attrs_reshape {
 extern const struct ebb_attr ebb__attr_table_reshape[1];
 #define EBB__SIG_reshape \
     .name = "reshape", \
-    .signature = "Tensor self, shape shape -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_reshape, .n_attrs = 1, \
@@ -4737,8 +4406,7 @@ struct ebb__attrs_flatten {
 extern const struct ebb_attr ebb__attr_table_flatten[2];
 #define EBB__SIG_flatten \
     .name = "flatten", \
-    .signature = "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flatten, .n_attrs = 2, \
@@ -4751,8 +4419,7 @@ struct ebb__attrs_unflatten {
 extern const struct ebb_attr ebb__attr_table_unflatten[2];
 #define EBB__SIG_unflatten \
     .name = "unflatten", \
-    .signature = "Tensor self, dim dim, shape sizes -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unflatten, .n_attrs = 2, \
@@ -4761,14 +4428,13 @@ extern const struct ebb_attr ebb__attr_table_unflatten[2];
 struct ebb__attrs_squeeze {
     ebb_dims dim;
 };
-extern const struct ebb_attr ebb__attr_table_squeeze[1];
+extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
 #define EBB__SIG_squeeze \
     .name = "squeeze", \
-    .signature = "Tensor self, dims dim=all -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_squeeze, .n_attrs = 1, \
+    .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_squeeze)
 
 struct ebb__attrs_unsqueeze {
@@ -4777,8 +4443,7 @@ struct ebb__attrs_unsqueeze {
 extern const struct ebb_attr ebb__attr_table_unsqueeze[1];
 #define EBB__SIG_unsqueeze \
     .name = "unsqueeze", \
-    .signature = "Tensor self, newdim dim -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unsqueeze, .n_attrs = 1, \
@@ -4787,14 +4452,13 @@ extern const struct ebb_attr ebb__attr_table_unsqueeze[1];
 struct ebb__attrs_expand {
     ebb_dims size;
 };
-extern const struct ebb_attr ebb__attr_table_expand[1];
+extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_expand \
     .name = "expand", \
-    .signature = "Tensor self, shape size -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_expand, .n_attrs = 1, \
+    .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_expand)
 
 struct ebb__attrs_broadcast_to {
@@ -4803,8 +4467,7 @@ struct ebb__attrs_broadcast_to {
 extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_broadcast_to \
     .name = "broadcast_to", \
-    .signature = "Tensor self, shape size -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
@@ -4812,22 +4475,19 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 
 #define EBB__SIG_view_as \
     .name = "view_as", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_reshape_as \
     .name = "reshape_as", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_expand_as \
     .name = "expand_as", \
-    .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self_other, \
     .n_in = 2, \
     .n_out = 1
 
@@ -4839,8 +4499,7 @@ struct ebb__attrs_as_strided {
 extern const struct ebb_attr ebb__attr_table_as_strided[3];
 #define EBB__SIG_as_strided \
     .name = "as_strided", \
-    .signature = "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .in = ebb__inputs_self, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_as_strided, .n_attrs = 3, \
@@ -4848,8 +4507,7 @@ extern const struct ebb_attr ebb__attr_table_as_strided[3];
 
 #define EBB__SIG_where \
     .name = "where", \
-    .signature = "Tensor condition, Number self, Number other -> Tensor", \
-    .in = EBB_INPUTS({"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .in = ebb__inputs_condition_self_NUMBER_other_NUMBER, \
     .n_in = 3, \
     .n_out = 1
 

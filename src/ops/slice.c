@@ -185,14 +185,15 @@ PART_OP(unfold, -1, a->step >= a->size, ebb_unfold_backward(g, ebb_vjp_shape(v, 
 
 const struct ebb_op ebb_op_select = {
     EBB_SIGNATURE(select, "Tensor self, dim dim, int index -> Tensor"),
-    .doc = "A view of the elements at one index of dim, without that dimension; a negative index counts from the end.",
-    .torch = "torch.select",
+    .doc = EBB_TEXT(
+        "A view of the elements at one index of dim, without that dimension; a negative index counts from the end."),
+    .torch = EBB_TEXT("torch.select"),
     .node = "SelectBackward0",
     .view = true,
     .infer = infer_select,
     .vjp = vjp_select,
     .batch = ebb_batch_dims,
-    .formula = {"select_backward(g, self.shape, dim, index)"},
+    .formula = EBB_FORMULAS("select_backward(g, self.shape, dim, index)"),
     .samples =
         EBB_SAMPLES("(3,4) dim=0 index=1", "(3,4) dim=-1 index=-1", "(3) dim=0 index=2", "(2,0,3) dim=2 index=0",
                     "! (3,4) dim=0 index=3", "! (3,4) dim=0 index=-4", "! () dim=0 index=0", "! (0,3) dim=0 index=0"),
@@ -200,15 +201,15 @@ const struct ebb_op ebb_op_select = {
 
 const struct ebb_op ebb_op_select_backward = {
     EBB_SIGNATURE(select_backward, "Tensor grad, shape input_sizes, newdim dim, int index -> Tensor"),
-    .doc = "Zeros of shape input_sizes with grad at one index of dim: the gradient of select.",
-    .torch = "torch.ops.aten.select_backward",
+    .doc = EBB_TEXT("Zeros of shape input_sizes with grad at one index of dim: the gradient of select."),
+    .torch = EBB_TEXT("torch.ops.aten.select_backward"),
     .node = "SelectBackwardBackward0",
     .infer = infer_select_backward,
     .forward = forward_select_backward,
     .vjp = vjp_select_backward,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"select(g, dim, index)"},
+    .formula = EBB_FORMULAS("select(g, dim, index)"),
     .samples = EBB_SAMPLES("(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
                            "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"),
 };
@@ -216,16 +217,16 @@ const struct ebb_op ebb_op_select_backward = {
 const struct ebb_op ebb_op_slice = {
     EBB_SIGNATURE(slice,
                   "Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1 -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count "
-        "from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.",
-    .torch = "torch.Tensor.__getitem__",
+        "from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end."),
+    .torch = EBB_TEXT("torch.Tensor.__getitem__"),
     .node = "SliceBackward0",
     .view = true,
     .infer = infer_slice,
     .vjp = vjp_slice,
     .batch = ebb_batch_dims,
-    .formula = {"slice_backward(g, self.shape, dim, start, end, step)"},
+    .formula = EBB_FORMULAS("slice_backward(g, self.shape, dim, start, end, step)"),
     .samples =
         EBB_SAMPLES("(5,4) dim=0 start=1 end=3", "(5,4) dim=1 start=-3 end=-1", "(5,4) dim=0 start=0 end=100 step=2",
                     "(5) dim=0 start=3 end=1", "(5) dim=0 start=-100 end=2", "(0,3) dim=0 start=0 end=5",
@@ -235,15 +236,15 @@ const struct ebb_op ebb_op_slice = {
 
 const struct ebb_op ebb_op_slice_backward = {
     EBB_SIGNATURE(slice_backward, "Tensor grad, shape input_sizes, dim dim, int start, int end, int step=1 -> Tensor"),
-    .doc = "Zeros of shape input_sizes with grad in a slice of dim: the gradient of slice.",
-    .torch = "torch.ops.aten.slice_backward",
+    .doc = EBB_TEXT("Zeros of shape input_sizes with grad in a slice of dim: the gradient of slice."),
+    .torch = EBB_TEXT("torch.ops.aten.slice_backward"),
     .node = "SliceBackwardBackward0",
     .infer = infer_slice_backward,
     .forward = forward_slice_backward,
     .vjp = vjp_slice_backward,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"slice(g, dim, start, end, step)"},
+    .formula = EBB_FORMULAS("slice(g, dim, start, end, step)"),
     .samples =
         EBB_SAMPLES("(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
                     "! (2,4) input_sizes=(5,4) dim=0 start=1 end=4", "! (2,4) input_sizes=(4) dim=0 start=1 end=3"),
@@ -265,10 +266,11 @@ static ebb_tensor *compose_narrow(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_narrow = {
     EBB_SIGNATURE(narrow, "Tensor self, dim dim, int start, int length -> Tensor"),
-    .doc = "A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there.",
-    .torch = "torch.narrow",
+    .doc = EBB_TEXT(
+        "A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there."),
+    .torch = EBB_TEXT("torch.narrow"),
     .compose = compose_narrow,
-    .parts = "s = start if start >= 0 else start + self.shape[dim]; slice(self, dim, s, s + length)",
+    .parts = EBB_TEXT("s = start if start >= 0 else start + self.shape[dim]; slice(self, dim, s, s + length)"),
     .samples =
         EBB_SAMPLES("(5,4) dim=0 start=1 length=3", "(5,4) dim=-1 start=-2 length=2", "(5) dim=0 start=5 length=0",
                     "! (5) dim=0 start=3 length=3", "! (5) dim=0 start=-6 length=1", "! (5) dim=0 start=0 length=-1",
@@ -277,15 +279,15 @@ const struct ebb_op ebb_op_narrow = {
 
 const struct ebb_op ebb_op_diagonal = {
     EBB_SIGNATURE(diagonal, "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor"),
-    .doc =
-        "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
-    .torch = "torch.diagonal",
+    .doc = EBB_TEXT(
+        "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset."),
+    .torch = EBB_TEXT("torch.diagonal"),
     .node = "DiagonalBackward0",
     .view = true,
     .infer = infer_diagonal,
     .vjp = vjp_diagonal,
     .batch = ebb_batch_dims,
-    .formula = {"diagonal_backward(g, self.shape, offset, dim1, dim2)"},
+    .formula = EBB_FORMULAS("diagonal_backward(g, self.shape, offset, dim1, dim2)"),
     .samples =
         EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(3,4) offset=1 dim1=0 dim2=1", "(4,3) offset=-2 dim1=0 dim2=1",
                     "(2,3,4) offset=0 dim1=2 dim2=0", "(3,3) offset=5 dim1=0 dim2=1", "! (3,3) offset=0 dim1=1 dim2=-1",
@@ -294,15 +296,15 @@ const struct ebb_op ebb_op_diagonal = {
 
 const struct ebb_op ebb_op_diagonal_backward = {
     EBB_SIGNATURE(diagonal_backward, "Tensor grad, shape input_sizes, int offset, newdim dim1, newdim dim2 -> Tensor"),
-    .doc = "Zeros of shape input_sizes with grad on a diagonal: the gradient of diagonal.",
-    .torch = "torch.ops.aten.diagonal_backward",
+    .doc = EBB_TEXT("Zeros of shape input_sizes with grad on a diagonal: the gradient of diagonal."),
+    .torch = EBB_TEXT("torch.ops.aten.diagonal_backward"),
     .node = "DiagonalBackwardBackward0",
     .infer = infer_diagonal_backward,
     .forward = forward_diagonal_backward,
     .vjp = vjp_diagonal_backward,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"diagonal(g, offset, dim1, dim2)"},
+    .formula = EBB_FORMULAS("diagonal(g, offset, dim1, dim2)"),
     .samples =
         EBB_SAMPLES("(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
                     "! (3) input_sizes=(2,4) offset=0 dim1=0 dim2=1"),
@@ -310,16 +312,16 @@ const struct ebb_op ebb_op_diagonal_backward = {
 
 const struct ebb_op ebb_op_unfold = {
     EBB_SIGNATURE(unfold, "Tensor self, dim dimension, int size, int step -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "A view of the windows of `size` elements that begin at 0, step, 2 step, ... of a dimension: it counts the windows, "
-        "and a new last dimension the elements inside one. Windows overlap where step < size; their gradients are summed.",
-    .torch = "torch.Tensor.unfold",
+        "and a new last dimension the elements inside one. Windows overlap where step < size; their gradients are summed."),
+    .torch = EBB_TEXT("torch.Tensor.unfold"),
     .node = "UnfoldBackward0",
     .view = true,
     .infer = infer_unfold,
     .vjp = vjp_unfold,
     .batch = ebb_batch_dims,
-    .formula = {"unfold_backward(g, self.shape, dimension, size, step)"},
+    .formula = EBB_FORMULAS("unfold_backward(g, self.shape, dimension, size, step)"),
     .samples = EBB_SAMPLES(
         "(5) dimension=0 size=3 step=1", "(3,7) dimension=-1 size=2 step=3", "(5,2) dimension=0 size=2 step=1",
         "(2,3) dimension=1 size=0 step=1", "() dimension=0 size=1 step=1", "() dimension=-1 size=0 step=2",
@@ -339,15 +341,16 @@ static void batch_unfold_backward(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_unfold_backward = {
     EBB_SIGNATURE(unfold_backward, "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor"),
-    .doc = "Zeros of shape input_sizes with grad_in added to the windows of a dimension: the gradient of unfold.",
-    .torch = "torch.ops.aten.unfold_backward",
+    .doc = EBB_TEXT(
+        "Zeros of shape input_sizes with grad_in added to the windows of a dimension: the gradient of unfold."),
+    .torch = EBB_TEXT("torch.ops.aten.unfold_backward"),
     .node = "UnfoldBackwardBackward0",
     .infer = infer_unfold_backward,
     .forward = forward_unfold_backward,
     .vjp = vjp_unfold_backward,
     .jvp = ebb_jvp_linear,
     .batch = batch_unfold_backward,
-    .formula = {"unfold(g, dimension, size, step)"},
+    .formula = EBB_FORMULAS("unfold(g, dimension, size, step)"),
     .samples = EBB_SAMPLES(
         "(3,3) input_sizes=(5) dimension=0 size=3 step=1", "(3,2,2) input_sizes=(3,7) dimension=1 size=2 step=3",
         "(1) input_sizes=() dimension=0 size=1 step=1", "! (3,2) input_sizes=(5) dimension=0 size=3 step=1",
@@ -383,16 +386,16 @@ static void vjp_diag_embed(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_diag_embed = {
     EBB_SIGNATURE(diag_embed, "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Matrices, in dimensions dim1 and dim2 of the result, with the last dimension of self on the diagonal of that offset "
-        "and zeros elsewhere: diag_embed(x, 0, -2, -1).",
-    .torch = "torch.diag_embed",
+        "and zeros elsewhere: diag_embed(x, 0, -2, -1)."),
+    .torch = EBB_TEXT("torch.diag_embed"),
     .node = "DiagEmbedBackward0",
     .compose = compose_diag_embed,
     .vjp = vjp_diag_embed,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"diagonal(g, offset, dim1, dim2)"},
+    .formula = EBB_FORMULAS("diagonal(g, offset, dim1, dim2)"),
     .samples =
         EBB_SAMPLES("(3) offset=0 dim1=-2 dim2=-1", "(2,3) offset=1 dim1=-2 dim2=-1", "(2,3) offset=-2 dim1=0 dim2=2",
                     "(2,3) offset=1 dim1=2 dim2=0", "(0) offset=1 dim1=0 dim2=1", "(2,0) offset=0 dim1=-2 dim2=-1",
@@ -406,14 +409,14 @@ static ebb_tensor *compose_diagonal_copy(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_diagonal_copy = {
     EBB_SIGNATURE(diagonal_copy, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
-    .doc = "The same as diagonal, with memory of its own.",
-    .torch = "torch.diagonal_copy",
+    .doc = EBB_TEXT("The same as diagonal, with memory of its own."),
+    .torch = EBB_TEXT("torch.diagonal_copy"),
     .node = "DiagonalBackward0_copy",
     .compose = compose_diagonal_copy,
     .vjp = vjp_diagonal,
     .jvp = ebb_jvp_linear,
     .batch = ebb_batch_dims,
-    .formula = {"diagonal_backward(g, self.shape, offset, dim1, dim2)"},
+    .formula = EBB_FORMULAS("diagonal_backward(g, self.shape, offset, dim1, dim2)"),
     .samples = EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0",
                            "(3,0) offset=0 dim1=0 dim2=1", "! (3) offset=0 dim1=0 dim2=0"),
 };
@@ -429,11 +432,12 @@ static ebb_tensor *compose_diag(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_diag = {
     EBB_SIGNATURE(diag, "Tensor self, int diagonal=0 -> Tensor"),
-    .doc = "Of a vector the matrix with it on a diagonal, of a matrix a copy of that diagonal: above the main one for "
-           "diagonal > 0, below for < 0.",
-    .torch = "torch.diag",
+    .doc = EBB_TEXT(
+        "Of a vector the matrix with it on a diagonal, of a matrix a copy of that diagonal: above the main one for "
+        "diagonal > 0, below for < 0."),
+    .torch = EBB_TEXT("torch.diag"),
     .compose = compose_diag,
-    .parts = "diag_embed(self, diagonal) if self.ndim == 1 else diagonal(self, diagonal)",
+    .parts = EBB_TEXT("diag_embed(self, diagonal) if self.ndim == 1 else diagonal(self, diagonal)"),
     .samples = EBB_SAMPLES("(3)", "(3) diagonal=-1", "(3,4)", "(3,4) diagonal=2", "(0)", "(0,3)", "(3,3) diagonal=7",
                            "! ()", "! (2,3,4)"),
 };

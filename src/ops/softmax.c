@@ -91,15 +91,15 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dim dim, dtype dtype=none -> Tensor"), \
-        .doc = words " Computed without overflow; dtype casts first.", \
+        .doc = EBB_TEXT(words " Computed without overflow; dtype casts first."), \
         .batch = ebb_batch_dims, \
-        .torch = "torch." #name_, \
+        .torch = EBB_TEXT("torch." #name_), \
         .node = node_ "Backward0", \
         .infer = infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(0)}, \
-        .formula = {formula_}, \
+        .formula = EBB_FORMULAS(formula_), \
         .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
                                "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"), \
     };
@@ -108,9 +108,9 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     static ebb_status name_##_backward_forward(struct ebb_forward *f) { return backward(f, ebb__##name_##_backward); } \
     const struct ebb_op ebb_op_##name_##_backward = { \
         EBB_SIGNATURE(name_##_backward, "Tensor grad_output, Tensor output, dim dim -> Tensor"), \
-        .doc = "The gradient of " #name_ " along dim, from its output: " words ".", \
+        .doc = EBB_TEXT("The gradient of " #name_ " along dim, from its output: " words "."), \
         .batch = ebb_batch_dims, \
-        .torch = "torch._" #name_ "_backward_data", \
+        .torch = EBB_TEXT("torch._" #name_ "_backward_data"), \
         .node = node_ "BackwardDataBackward0", \
         .promote = EBB_PROMOTE_COMMON, \
         .dtypes = EBB_FLOATING, \
@@ -119,7 +119,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
         .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
-        .formula = {of_grad, of_output}, \
+        .formula = EBB_FORMULAS(of_grad, of_output), \
         .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
                                "! (2,3) (3) dim=0"), \
     };
@@ -141,10 +141,10 @@ static ebb_tensor *softmin_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_softmin = {
     EBB_SIGNATURE(softmin, "Tensor self, dim dim, dtype dtype=none -> Tensor"),
-    .doc = "softmax of -self along dim. Recorded as its parts.",
-    .torch = "torch.nn.functional.softmin",
+    .doc = EBB_TEXT("softmax of -self along dim. Recorded as its parts."),
+    .torch = EBB_TEXT("torch.nn.functional.softmin"),
     .compose = softmin_compose,
-    .parts = "softmax(-self, dim, dtype)",
+    .parts = EBB_TEXT("softmax(-self, dim, dtype)"),
     .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
                            "! (2,3) dim=2"),
 };

@@ -108,11 +108,11 @@ static void solve_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_solve = {
     EBB_SIGNATURE(solve, "Tensor A, Tensor B, bool? left=true -> Tensor output, Tensor LU[], Tensor pivots[]"),
-    .doc =
+    .doc = EBB_TEXT(
         "X of AX = B, or of XA = B with left=false, for square matrices A (*, n, n) and matrices B (*, n, k); batches "
         "broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A "
-        "singular A is an error. lu_factor's factors of A are kept for the gradient.",
-    .torch = "torch.linalg.solve",
+        "singular A is an error. lu_factor's factors of A are kept for the gradient."),
+    .torch = EBB_TEXT("torch.linalg.solve"),
     .node = "LinalgSolveExBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -123,9 +123,9 @@ const struct ebb_op ebb_op_solve = {
     .batch = solve_batch,
     .constant_outs = EBB_OUT(1) | EBB_OUT(2),
     .saves = {EBB_IN(0) | EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2), EBB_IN(0) | EBB_OUT(1) | EBB_OUT(2)},
-    .formula = {"b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim < A.ndim else "
-                "-b @ y.mT if left else -y.mT @ b",
-                "solve(A.mT, g, left)"},
+    .formula = EBB_FORMULAS("b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim < A.ndim else "
+                            "-b @ y.mT if left else -y.mT @ b",
+                            "solve(A.mT, g, left)"),
     .samples =
         EBB_SAMPLES("wc(3,3) (3,2)", "wc(3,3) (3)", "wc(2,3,3) (2,3)", "wc(2,3,3) (3)", "wc(2,3,3) (3,2)",
                     "wc(3,3) (2,3,2)", "wc(2,1,2,2) (3,2,1)", "wc(3,3) (2,3) left=false", "wc(2,3,3) (4,3) left=false",
@@ -196,11 +196,11 @@ static void triangular_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_solve_triangular = {
     EBB_SIGNATURE(solve_triangular,
                   "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "X of AX = B, or of XA = B with left=false, for triangular A = self (*, n, n), of which only that triangle is read, "
         "without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives "
-        "infinities or NaN.",
-    .torch = "torch.linalg.solve_triangular",
+        "infinities or NaN."),
+    .torch = EBB_TEXT("torch.linalg.solve_triangular"),
     .node = "LinalgSolveTriangularBackward0",
     .dtypes = EBB_FLOATING,
     .infer = triangular_infer,
@@ -209,10 +209,10 @@ const struct ebb_op ebb_op_solve_triangular = {
     .vjp = triangular_vjp,
     .batch = triangular_batch,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
-    .formula =
-        {"b = solve_triangular(self.mT, g, not upper, left, unitriangular); a = -b @ y.mT if left else -y.mT @ b; "
-         "u = 1 if unitriangular else 0; triu(a, u) if upper else tril(a, -u)",
-         "solve_triangular(self.mT, g, not upper, left, unitriangular)"},
+    .formula = EBB_FORMULAS(
+        "b = solve_triangular(self.mT, g, not upper, left, unitriangular); a = -b @ y.mT if left else -y.mT @ b; "
+        "u = 1 if unitriangular else 0; triu(a, u) if upper else tril(a, -u)",
+        "solve_triangular(self.mT, g, not upper, left, unitriangular)"),
     .samples =
         EBB_SAMPLES("wc(3,3) (3,2) upper=true", "wc(3,3) (3,2) upper=false", "wc(3,3) (2,3) upper=true left=false",
                     "wc(3,3) (2,3) upper=false left=false", "wc(3,3) (3,1) upper=true unitriangular=true",
@@ -269,10 +269,10 @@ static void cholesky_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_cholesky = {
     EBB_SIGNATURE(cholesky, "Tensor self|A, bool upper=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is "
-        "read. What is not positive definite is an error. The gradient is symmetric.",
-    .torch = "torch.linalg.cholesky",
+        "read. What is not positive definite is an error. The gradient is symmetric."),
+    .torch = EBB_TEXT("torch.linalg.cholesky"),
     .node = "LinalgCholeskyExBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -282,9 +282,9 @@ const struct ebb_op ebb_op_cholesky = {
     .vjp = cholesky_vjp,
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0)},
-    .formula =
-        {"L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m = tril(m) + tril(m, -1); m = (m + m.mT) / 4; "
-         "solve_triangular(L, solve_triangular(L.mT, m, True), False, False)"},
+    .formula = EBB_FORMULAS(
+        "L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m = tril(m) + tril(m, -1); m = (m + m.mT) / 4; "
+        "solve_triangular(L, solve_triangular(L.mT, m, True), False, False)"),
     .samples = EBB_SAMPLES("spd(3,3)", "spd(3,3) upper=true", "spd(2,3,3)", "spd(2,4,4) upper=true", "spd(1,1)",
                            "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };
@@ -314,17 +314,18 @@ static void cholesky_solve_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_cholesky_solve = {
     EBB_SIGNATURE(cholesky_solve, "Tensor self, Tensor input2, bool upper=false -> Tensor"),
-    .doc = "X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems.",
-    .torch = "torch.cholesky_solve",
+    .doc = EBB_TEXT("X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems."),
+    .torch = EBB_TEXT("torch.cholesky_solve"),
     .node = "CholeskySolveBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .compose = cholesky_solve,
     .vjp = cholesky_solve_vjp,
     .batch = triangular_batch,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
-    .formula = {"cholesky_solve(g, input2, upper)",
-                "s = cholesky_solve(g, input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else "
-                "-tril(s @ tril(input2))"},
+    .formula =
+        EBB_FORMULAS("cholesky_solve(g, input2, upper)",
+                     "s = cholesky_solve(g, input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else "
+                     "-tril(s @ tril(input2))"),
     .samples = EBB_SAMPLES("(3,2) wc(3,3)", "(3,2) wc(3,3) upper=true", "(2,3,1) wc(3,3)", "(3,2) wc(2,3,3)",
                            "(0,2) (0,0)", "! (3) wc(3,3)", "! (4,2) wc(3,3)"),
 };

@@ -62,10 +62,10 @@ static const char *sort_node(const void *attrs, ebb_tensor *const *in) {
 const struct ebb_op ebb_op_sort = {
     EBB_SIGNATURE(
         sort, "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices"),
-    .doc =
+    .doc = EBB_TEXT(
         "The elements along dim in rising order, or descending, and where they were (int64). NaN counts as the largest. "
-        "Equal elements keep their order, stable or not.",
-    .torch = "torch.sort",
+        "Equal elements keep their order, stable or not."),
+    .torch = EBB_TEXT("torch.sort"),
     .node = "SortBackward0",
     .node_variant = sort_node,
     .infer = sort_infer,
@@ -73,7 +73,7 @@ const struct ebb_op ebb_op_sort = {
     .vjp = sort_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_OUT(1)},
-    .formula = {"scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"},
+    .formula = EBB_FORMULAS("scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"),
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(0) descending=true", "(2,5,3) dim=(-2) stable=true", "()",
                            "() dim=(-1)", "(0,3)", "(3,0)", "i5(40)", "i3(50,2) dim=(0) descending=true", "b(40)",
                            "(300)", "(2,100) descending=true", "! (3) dim=(1)", "! (3,4) dim=(0,1)"),
@@ -88,8 +88,9 @@ static ebb_tensor *argsort_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_argsort = {
     EBB_SIGNATURE(argsort, "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor"),
-    .doc = "The indices (int64) that put the elements along dim in rising order, or descending: those of sort.",
-    .torch = "torch.argsort",
+    .doc =
+        EBB_TEXT("The indices (int64) that put the elements along dim in rising order, or descending: those of sort."),
+    .torch = EBB_TEXT("torch.argsort"),
     .compose = argsort_compose,
     .no_derivative = true,
     .samples =
@@ -100,10 +101,10 @@ static ebb_tensor *msort_compose(struct ebb_forward *f) { return ebb_sort(f->in[
 
 const struct ebb_op ebb_op_msort = {
     EBB_SIGNATURE(msort, "Tensor self -> Tensor"),
-    .doc = "The elements along the first dimension in rising order.",
-    .torch = "torch.msort",
+    .doc = EBB_TEXT("The elements along the first dimension in rising order."),
+    .torch = EBB_TEXT("torch.msort"),
     .compose = msort_compose,
-    .parts = "sort(self, 0).values",
+    .parts = EBB_TEXT("sort(self, 0).values"),
     .samples = EBB_SAMPLES("(3,4)", "(5)", "()", "(0,3)", "i5(9)"),
 };
 
@@ -137,16 +138,17 @@ const struct ebb_op ebb_op_topk = {
     EBB_SIGNATURE(topk,
                   "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor "
                   "indices"),
-    .doc = "The k largest elements along dim, largest first, or the k smallest, smallest first, and where they are "
-           "(int64). NaN counts as the largest; of equal elements the first come first. They are sorted in any case.",
-    .torch = "torch.topk",
+    .doc = EBB_TEXT(
+        "The k largest elements along dim, largest first, or the k smallest, smallest first, and where they are "
+        "(int64). NaN counts as the largest; of equal elements the first come first. They are sorted in any case."),
+    .torch = EBB_TEXT("torch.topk"),
     .node = "TopkBackward0",
     .infer = topk_infer,
     .forward = topk_forward,
     .vjp = topk_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_OUT(1)},
-    .formula = {"scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"},
+    .formula = EBB_FORMULAS("scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"),
     .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) largest=false", "(2,5,3) k=1 dim=(-2) sorted=false",
                            "() k=1", "(0,3) k=2", "(3,4) k=0", "i5(40) k=7", "(300) k=5", "(300) k=250", "! (3) k=4",
                            "! (3) k=-1", "! (3,4) k=1 dim=(0,1)"),
@@ -173,18 +175,19 @@ static void kthvalue_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_kthvalue = {
     EBB_SIGNATURE(kthvalue, "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices"),
-    .doc =
+    .doc = EBB_TEXT(
         "The k-th smallest element along dim, k from 1 on, and where it is (int64). NaN counts as the largest; of equal "
-        "elements the first come first.",
-    .torch = "torch.kthvalue",
+        "elements the first come first."),
+    .torch = EBB_TEXT("torch.kthvalue"),
     .node = "KthvalueBackward0",
     .infer = kthvalue_infer,
     .forward = kthvalue_forward,
     .vjp = kthvalue_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_OUT(1)},
-    .formula = {"d = dim if dim else [-1]; "
-                "scatter(zeros_like(self), d[0], restore(indices, self, d, keepdim), restore(g, self, d, keepdim))"},
+    .formula = EBB_FORMULAS(
+        "d = dim if dim else [-1]; "
+        "scatter(zeros_like(self), d[0], restore(indices, self, d, keepdim), restore(g, self, d, keepdim))"),
     .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) keepdim=true", "(2,5,3) k=5 dim=(-2)", "() k=1", "(0,3) k=2",
                            "i5(40) k=7", "(300) k=150", "(300) k=300", "! (3) k=4", "! (3) k=0", "! (3,0) k=1"),
 };

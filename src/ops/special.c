@@ -54,7 +54,7 @@ static const char *xlogy_node(const void *attrs, ebb_tensor *const *in) {
 
 #define SPECIAL(op, text, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), \
-                                       .torch = "torch." #op, \
+                                       .torch = EBB_TEXT("torch." #op), \
                                        .promote = EBB_PROMOTE_FLOAT, \
                                        .dtypes = EBB_FLOATING, \
                                        .inplace = true, \
@@ -68,28 +68,32 @@ static const char *xlogy_node(const void *attrs, ebb_tensor *const *in) {
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)")
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
-SPECIAL(erf, ONE, SAMPLES, .node = "ErfBackward0", .doc = "The error function.", .saves = {EBB_IN(0)},
-        .formula = {"g * 2 / sqrt(pi) * exp(-self**2)"})
-SPECIAL(erfc, ONE, SAMPLES, .node = "ErfcBackward0", .doc = "1 - erf(self), exact also where that is small.",
-        .saves = {EBB_IN(0)}, .formula = {"-g * 2 / sqrt(pi) * exp(-self**2)"})
-SPECIAL(erfinv, ONE, SAMPLES, .node = "ErfinvBackward0", .doc = "The inverse of erf; NaN outside of -1 to 1.",
-        .saves = {EBB_OUT(0)}, .formula = {"g * sqrt(pi) / 2 * exp(y**2)"}, .domain = {-0.9, 0.9})
-SPECIAL(lgamma, ONE, SAMPLES, .node = "LgammaBackward0", .doc = "The logarithm of the absolute value of gamma(self).",
-        .saves = {EBB_IN(0)}, .formula = {"g * digamma(self)"}, .domain = {0.4, 4})
+SPECIAL(erf, ONE, SAMPLES, .node = "ErfBackward0", .doc = EBB_TEXT("The error function."), .saves = {EBB_IN(0)},
+        .formula = EBB_FORMULAS("g * 2 / sqrt(pi) * exp(-self**2)"))
+SPECIAL(erfc, ONE, SAMPLES, .node = "ErfcBackward0", .doc = EBB_TEXT("1 - erf(self), exact also where that is small."),
+        .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("-g * 2 / sqrt(pi) * exp(-self**2)"))
+SPECIAL(erfinv, ONE, SAMPLES, .node = "ErfinvBackward0", .doc = EBB_TEXT("The inverse of erf; NaN outside of -1 to 1."),
+        .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * sqrt(pi) / 2 * exp(y**2)"), .domain = {-0.9, 0.9})
+SPECIAL(lgamma, ONE, SAMPLES, .node = "LgammaBackward0",
+        .doc = EBB_TEXT("The logarithm of the absolute value of gamma(self)."), .saves = {EBB_IN(0)},
+        .formula = EBB_FORMULAS("g * digamma(self)"), .domain = {0.4, 4})
 SPECIAL(digamma, ONE, SAMPLES, .node = "DigammaBackward0",
-        .doc = "The derivative of lgamma. At 0 infinite, at whole numbers below NaN.", .saves = {EBB_IN(0)},
-        .formula = {"g * polygamma(1, self)"}, .domain = {0.4, 4})
+        .doc = EBB_TEXT("The derivative of lgamma. At 0 infinite, at whole numbers below NaN."), .saves = {EBB_IN(0)},
+        .formula = EBB_FORMULAS("g * polygamma(1, self)"), .domain = {0.4, 4})
 SPECIAL(polygamma, "int n, Tensor self -> Tensor", .node = "PolygammaBackward0",
-        .doc = "The n-th derivative of digamma, n >= 0.", .saves = {EBB_IN(0)},
-        .formula = {"g * polygamma(n + 1, self)"}, .domain = {0.6, 4},
+        .doc = EBB_TEXT("The n-th derivative of digamma, n >= 0."), .saves = {EBB_IN(0)},
+        .formula = EBB_FORMULAS("g * polygamma(n + 1, self)"), .domain = {0.6, 4},
         .samples = EBB_SAMPLES("(3,4) n=1", "(4) n=2", "() n=0", "(0,3) n=3", "i5(4) n=1"))
 SPECIAL(logit, "Tensor self, float? eps=none -> Tensor", .node = "LogitBackward0",
-        .doc = "log(self / (1 - self)). With eps, self is first brought into eps to 1 - eps.", .saves = {EBB_IN(0)},
-        .formula = {"where(eps == None or eps <= self <= 1 - eps, g / (self * (1 - self)), 0)"}, .domain = {0.05, 0.95},
+        .doc = EBB_TEXT("log(self / (1 - self)). With eps, self is first brought into eps to 1 - eps."),
+        .saves = {EBB_IN(0)},
+        .formula = EBB_FORMULAS("where(eps == None or eps <= self <= 1 - eps, g / (self * (1 - self)), 0)"),
+        .domain = {0.05, 0.95},
         .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,3) eps=0.2", "(3) eps=0", "b(2) eps=0.1"))
 SPECIAL(xlogy, PAIR, PAIRS, .node = "XlogyBackward0", .node_variant = xlogy_node,
-        .doc = "self * log(other), and 0 where self is 0 and other is not NaN.", .saves = {BOTH, BOTH},
-        .formula = {"where(self == 0 and other <= 0, 0, g * log(other))", "g * self / other"}, .domain = {0.2, 3})
+        .doc = EBB_TEXT("self * log(other), and 0 where self is 0 and other is not NaN."), .saves = {BOTH, BOTH},
+        .formula = EBB_FORMULAS("where(self == 0 and other <= 0, 0, g * log(other))", "g * self / other"),
+        .domain = {0.2, 3})
 SPECIAL(logaddexp, "Tensor self, Tensor other -> Tensor", PAIRS, .node = "LogaddexpBackward0",
-        .doc = "log(exp(self) + exp(other)), without overflow.", .saves = {BOTH, BOTH},
-        .formula = {"g * sigmoid(self - other)", "g * sigmoid(other - self)"})
+        .doc = EBB_TEXT("log(exp(self) + exp(other)), without overflow."), .saves = {BOTH, BOTH},
+        .formula = EBB_FORMULAS("g * sigmoid(self - other)", "g * sigmoid(other - self)"))

@@ -33,16 +33,17 @@ static void split_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_split = {
     EBB_SIGNATURE(split, "Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0 -> Tensors"),
-    .doc = "Views of split_size indices each along dim, one after another; the last is smaller when they do not divide "
-           "evenly.",
-    .torch = "torch.split",
+    .doc = EBB_TEXT(
+        "Views of split_size indices each along dim, one after another; the last is smaller when they do not divide "
+        "evenly."),
+    .torch = EBB_TEXT("torch.split"),
     .node = "SplitBackward0",
     .view = true,
     .count = split_count,
     .infer = split_infer,
     .vjp = split_vjp,
     .batch = ebb_batch_dims,
-    .formula = {"cat(g, dim)"},
+    .formula = EBB_FORMULAS("cat(g, dim)"),
     .samples = EBB_SAMPLES("(5) split_size=2", "(3,4) split_size=2 dim=1", "(2,3,4) split_size=3 dim=-1",
                            "(4,2) split_size=4", "(0,3) split_size=2", "(0) split_size=0", "! () split_size=1",
                            "! (3) split_size=0", "! (3) split_size=-1", "! (3,4) split_size=1 dim=2"),
@@ -86,9 +87,9 @@ static void split_with_sizes_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_split_with_sizes = {
     EBB_SIGNATURE(split_with_sizes,
                   "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors"),
-    .doc =
-        "Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.",
-    .torch = "torch.split_with_sizes",
+    .doc = EBB_TEXT(
+        "Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it."),
+    .torch = EBB_TEXT("torch.split_with_sizes"),
     .overload = "split",
     .node = "SplitWithSizesBackward0",
     .view = true,
@@ -96,7 +97,7 @@ const struct ebb_op ebb_op_split_with_sizes = {
     .infer = split_with_sizes_infer,
     .vjp = split_with_sizes_vjp,
     .batch = ebb_batch_dims,
-    .formula = {"cat(g, dim)"},
+    .formula = EBB_FORMULAS("cat(g, dim)"),
     .samples =
         EBB_SAMPLES("(5) split_sizes=(2,3)", "(3,4) split_sizes=(1,0,3) dim=1", "(2,3,4) split_sizes=(3) dim=-2",
                     "(0,3) split_sizes=(0,0)", "! () split_sizes=(1)", "! (3) split_sizes=(2,2)",
@@ -140,12 +141,12 @@ static ebb_list compose_chunk(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_chunk = {
     EBB_SIGNATURE(chunk, "Tensor self, int chunks, dim dim=0 -> Tensors"),
-    .doc =
+    .doc = EBB_TEXT(
         "Views of parts of dim, at most `chunks` of them: all of one size but the last, which may be smaller. Fewer than "
-        "asked for where so large parts are not needed.",
-    .torch = "torch.chunk",
+        "asked for where so large parts are not needed."),
+    .torch = EBB_TEXT("torch.chunk"),
     .compose_list = compose_chunk,
-    .formula = {"cat(g, dim)"},
+    .formula = EBB_FORMULAS("cat(g, dim)"),
     .samples = EBB_SAMPLES("(5) chunks=2", "(3,4) chunks=3 dim=1", "(2,3,4) chunks=7 dim=-1", "(4,2) chunks=1",
                            "(0,3) chunks=3", "! () chunks=1", "! (3) chunks=0", "! (3,4) chunks=1 dim=2"),
 };
@@ -173,10 +174,11 @@ static ebb_list compose_tensor_split(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_tensor_split = {
     EBB_SIGNATURE(tensor_split, "Tensor self, int sections|tensor_indices_or_sections, dim dim=0 -> Tensors"),
-    .doc = "Views of `sections` parts of dim; where they cannot have one size the first ones have one element more.",
-    .torch = "torch.tensor_split",
+    .doc = EBB_TEXT(
+        "Views of `sections` parts of dim; where they cannot have one size the first ones have one element more."),
+    .torch = EBB_TEXT("torch.tensor_split"),
     .compose_list = compose_tensor_split,
-    .formula = {"cat(g, dim)"},
+    .formula = EBB_FORMULAS("cat(g, dim)"),
     .samples = EBB_SAMPLES("(5) sections=2", "(3,4) sections=3 dim=1", "(2,3) sections=4 dim=-1", "(0,3) sections=2",
                            "! () sections=1", "! (3) sections=0"),
 };
@@ -191,12 +193,12 @@ static ebb_list compose_tensor_split_indices(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_tensor_split_indices = {
     EBB_SIGNATURE(tensor_split_indices, "Tensor self, ints indices|tensor_indices_or_sections, dim dim=0 -> Tensors"),
-    .doc =
-        "Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.",
-    .torch = "torch.tensor_split",
+    .doc = EBB_TEXT(
+        "Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices."),
+    .torch = EBB_TEXT("torch.tensor_split"),
     .overload = "tensor_split",
     .compose_list = compose_tensor_split_indices,
-    .formula = {"'g of each part, added'"},
+    .formula = EBB_FORMULAS("'g of each part, added'"),
     .samples =
         EBB_SAMPLES("(5) indices=(1,3)", "(3,4) indices=(2,1,-1) dim=1", "(2,3) indices=() dim=-1", "(0,3) indices=(1)",
                     "(5) indices=(9)", "(4) indices=(0,1,1,2,2,3,3,3,4)", "! () indices=(1)"),
@@ -231,14 +233,14 @@ static void unbind_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_unbind = {
     EBB_SIGNATURE(unbind, "Tensor self, dim dim=0 -> Tensors"),
-    .doc = "A view for each index along dim, without that dimension.",
-    .torch = "torch.unbind",
+    .doc = EBB_TEXT("A view for each index along dim, without that dimension."),
+    .torch = EBB_TEXT("torch.unbind"),
     .node = "UnbindBackward0",
     .view = true,
     .count = unbind_count,
     .infer = unbind_infer,
     .vjp = unbind_vjp,
     .batch = ebb_batch_dims,
-    .formula = {"stack(g, dim)"},
+    .formula = EBB_FORMULAS("stack(g, dim)"),
     .samples = EBB_SAMPLES("(5)", "(3,4) dim=1", "(2,3,4) dim=-2", "(0,3)", "(3,0)", "! ()", "! (3,4) dim=2"),
 };

@@ -29,10 +29,10 @@ static ebb_tensor *join(struct ebb_forward *f, int ndim, bool column, int64_t di
     static ebb_tensor *compose_##name(struct ebb_forward *f) { return join(f, ndim, column, dim); } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensors tensors -> Tensor"), \
-        .doc = text, \
-        .torch = "torch." #name, \
+        .doc = EBB_TEXT(text), \
+        .torch = EBB_TEXT("torch." #name), \
         .compose = compose_##name, \
-        .formula = {"'the part of g'"}, \
+        .formula = EBB_FORMULAS("'the part of g'"), \
         .samples = \
             EBB_SAMPLES("[() ()]", "[(2) (2)]", "[(2,3) (2,3)]", "[(2,3,2) (2,3,2)]", "[(0,3) (0,3)]", __VA_ARGS__), \
     };

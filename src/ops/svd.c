@@ -100,13 +100,13 @@ static void svd_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_svd = {
     EBB_SIGNATURE(svd, "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh"),
-    .doc =
+    .doc = EBB_TEXT(
         "A = U diag(S) Vh with orthonormal columns in U and rows in Vh and S descending. For A (*, m, n) and k = min(m, "
         "n), U is (*, m, m) and Vh (*, n, n), or (*, m, k) and (*, k, n) with full_matrices=false. U and Vh are "
         "determined up to common signs; their gradient is finite only where singular values are distinct and, for m "
         "!= n, not 0. Columns of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of "
-        "this.",
-    .torch = "torch.linalg.svd",
+        "this."),
+    .torch = EBB_TEXT("torch.linalg.svd"),
     .node = "LinalgSvdBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -117,8 +117,8 @@ const struct ebb_op ebb_op_svd = {
     .undefined_grads = true,
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
-    .formula =
-        {"'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
+    .formula = EBB_FORMULAS(
+        "'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what lies outside, E = S_j^2 - S_i^2'"),
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
                            "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)",
                            "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"),
@@ -132,8 +132,9 @@ static void svdvals_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_svdvals = {
     EBB_SIGNATURE(svdvals, "Tensor A -> Tensor"),
-    .doc = "Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.",
-    .torch = "torch.linalg.svdvals",
+    .doc = EBB_TEXT(
+        "Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n."),
+    .torch = EBB_TEXT("torch.linalg.svdvals"),
     .node = "LinalgSvdBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
@@ -143,7 +144,7 @@ const struct ebb_op ebb_op_svdvals = {
     .vjp = svdvals_vjp,
     .batch = ebb_batch_leading,
     .saves = {EBB_IN(0)},
-    .formula = {"U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh"},
+    .formula = EBB_FORMULAS("U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh"),
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)",
                            "! (3)", "! i5(3,3)"),
 };
@@ -205,18 +206,18 @@ static void pinv_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_pinv = {
     EBB_SIGNATURE(pinv, "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without "
         "either, rtol is max(m, n) times the dtype's epsilon. Of hermitian matrices only the lower triangle is read, and the "
-        "gradient is symmetric. Differentiable where the rank stays the same.",
-    .torch = "torch.linalg.pinv",
+        "gradient is symmetric. Differentiable where the rank stays the same."),
+    .torch = EBB_TEXT("torch.linalg.pinv"),
     .node = "LinalgPinvBackward0",
     .dtypes = EBB_FLOATING,
     .compose = pinv,
     .vjp = pinv_vjp,
     .batch = ebb_batch_leading,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"'-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)'"},
+    .formula = EBB_FORMULAS("'-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)'"),
     .samples =
         EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
                     "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"),
@@ -295,13 +296,13 @@ static ebb_list lstsq(struct ebb_forward *f) {
 const struct ebb_op ebb_op_lstsq = {
     EBB_SIGNATURE(lstsq, "Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy "
                          "-> Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values"),
-    .doc =
+    .doc = EBB_TEXT(
         "The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B, by singular values in any "
         "case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method, decides "
         "what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of "
         "singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A "
-        "has more rows than columns and full rank. singular_values: of gelsd and gelss.",
-    .torch = "torch.linalg.lstsq",
+        "has more rows than columns and full rank. singular_values: of gelsd and gelss."),
+    .torch = EBB_TEXT("torch.linalg.lstsq"),
     .node = "LinalgLstsqBackward0",
     .autocast = EBB_AUTOCAST_F32,
     .compose_list = lstsq,
@@ -309,8 +310,9 @@ const struct ebb_op ebb_op_lstsq = {
     .undefined_grads = true,
     .constant_outs = EBB_OUT(2) | EBB_OUT(3),
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(0), EBB_IN(0) | EBB_IN(1) | EBB_OUT(0)},
-    .formula = {"'that of pinv(self), whose gradient is g_solution @ b.mT; and the share of the sums of squares'",
-                "'pinv(self).mT @ g_solution; and the share of the sums of squares'"},
+    .formula =
+        EBB_FORMULAS("'that of pinv(self), whose gradient is g_solution @ b.mT; and the share of the sums of squares'",
+                     "'pinv(self).mT @ g_solution; and the share of the sums of squares'"),
     .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd",
                            "wc(2,3,2) (2,3)", "wc(3,2) (3,4) driver=gels", "wc(4,2) (4) driver=gelss", "(0,2) (0,1)",
                            "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"),

@@ -44,10 +44,10 @@ static void take_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_take = {
     EBB_SIGNATURE(take, "Tensor self, Tensor index -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The elements of self with these numbers (int64, negative ones from the end), counted in row-major order; the "
-        "result has the shape of index.",
-    .torch = "torch.take",
+        "result has the shape of index."),
+    .torch = EBB_TEXT("torch.take"),
     .node = "TakeBackward0",
     .contiguous = true,
     .infer = take_infer,
@@ -55,7 +55,7 @@ const struct ebb_op ebb_op_take = {
     .vjp = take_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
-    .formula = {"put(zeros_like(self), index, g, True)"},
+    .formula = EBB_FORMULAS("put(zeros_like(self), index, g, True)"),
     .samples = EBB_SAMPLES("(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)",
                            "! (3,4) i99(99)", "! (3,4) (2)", "! (0) i1(1)"),
 };
@@ -92,10 +92,10 @@ static void put_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_put = {
     EBB_SIGNATURE(put, "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "self with the elements of source at these numbers (int64, negative ones from the end), counted in row-major "
-        "order, or with accumulate added there; the last one stays where several meet.",
-    .torch = "torch.put",
+        "order, or with accumulate added there; the last one stays where several meet."),
+    .torch = EBB_TEXT("torch.put"),
     .node = "PutBackward0",
     .contiguous = true,
     .infer = put_infer,
@@ -104,7 +104,8 @@ const struct ebb_op ebb_op_put = {
     .vjp = put_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"g if accumulate else put(g, index, zeros_like(source))", NULL, "take(g, index).reshape(source.shape)"},
+    .formula = EBB_FORMULAS("g if accumulate else put(g, index, zeros_like(source))", NULL,
+                            "take(g, index).reshape(source.shape)"),
     .samples = EBB_SAMPLES("(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",
                            "(3,4) i12(0) (0)", "! (3,4) i99(99) (99)", "! (3,4) i12(2) (3)", "! (3,4) (2) (2)",
                            "! (3) i3(2) i5(2)"),

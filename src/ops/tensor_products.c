@@ -19,10 +19,10 @@ static ebb_tensor *outer(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_outer = {
     EBB_SIGNATURE(outer, "Tensor self, Tensor vec2 -> Tensor"),
-    .doc = "The products of all elements of one vector with all of another: (n) and (m) give (n, m).",
-    .torch = "torch.outer",
+    .doc = EBB_TEXT("The products of all elements of one vector with all of another: (n) and (m) give (n, m)."),
+    .torch = EBB_TEXT("torch.outer"),
     .compose = outer,
-    .parts = "self[:, None] * vec2",
+    .parts = EBB_TEXT("self[:, None] * vec2"),
     .samples = EBB_SAMPLES("(3) (4)", "(1) (1)", "(0) (3)", "i5(3) (2)", "! (2,3) (3)", "! () (3)"),
 };
 
@@ -59,15 +59,16 @@ static void addr_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_addr = {
     EBB_SIGNATURE(addr, "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc = "beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.",
-    .torch = "torch.addr",
+    .doc =
+        EBB_TEXT("beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read."),
+    .torch = EBB_TEXT("torch.addr"),
     .node = "AddrBackward0",
     .dtypes = EBB_FLOATING,
     .compose = addr,
     .inplace = true,
     .vjp = addr_vjp,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "alpha * g @ vec2", "alpha * g.T @ vec1"},
+    .formula = EBB_FORMULAS("beta * g", "alpha * g @ vec2", "alpha * g.T @ vec1"),
     .samples = EBB_SAMPLES("(3,4) (3) (4)", "(4) (3) (4)", "() (3) (4)", "(3,4) (3) (4) beta=0.5 alpha=-2",
                            "(4) (3) (4) beta=0", "(3,0) (3) (0)", "(4) (0) (4)", "! (3) (3) (4)", "! (3,4) (3,1) (4)",
                            "! (2,3,4) (3) (4)"),
@@ -84,11 +85,11 @@ static ebb_tensor *inner(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_inner = {
     EBB_SIGNATURE(inner, "Tensor self, Tensor other -> Tensor"),
-    .doc =
-        "Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.",
-    .torch = "torch.inner",
+    .doc = EBB_TEXT(
+        "Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product."),
+    .torch = EBB_TEXT("torch.inner"),
     .compose = inner,
-    .parts = "self * other if self.ndim == 0 or other.ndim == 0 else tensordot(self, other, [[-1], [-1]])",
+    .parts = EBB_TEXT("self * other if self.ndim == 0 or other.ndim == 0 else tensordot(self, other, [[-1], [-1]])"),
     .samples = EBB_SAMPLES("(4) (4)", "(2,4) (3,4)", "(4) (2,3,4)", "() (3)", "(2,3) ()", "(0,4) (4)", "(2,0) (0)",
                            "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3,2)"),
 };
@@ -172,12 +173,13 @@ static ebb_tensor *tensordot(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_tensordot = {
     EBB_SIGNATURE(tensordot, "Tensor a|self, Tensor b|other, int dims[=2] -> Tensor"),
-    .doc = "Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of "
-           "dimensions, too: dims=((0),(1)) is tensordot_dims.",
-    .torch = "torch.tensordot",
+    .doc = EBB_TEXT(
+        "Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of "
+        "dimensions, too: dims=((0),(1)) is tensordot_dims."),
+    .torch = EBB_TEXT("torch.tensordot"),
     .compose = tensordot,
-    .formula = {"tensordot(g, b, [range(a.ndim - dims, g.ndim), range(dims, b.ndim)])",
-                "tensordot(a, g, [range(a.ndim - dims), range(a.ndim - dims)])"},
+    .formula = EBB_FORMULAS("tensordot(g, b, [range(a.ndim - dims, g.ndim), range(dims, b.ndim)])",
+                            "tensordot(a, g, [range(a.ndim - dims), range(a.ndim - dims)])"),
     .samples = EBB_SAMPLES("(2,3) (3,4) dims=1", "(2,3,4) (3,4,2) dims=2", "(2,3) (4) dims=0", "(2,3) (2,3) dims=2",
                            "() (3) dims=0", "(2,0) (0,3) dims=1", "i5(2,3) i5(3,2) dims=1", "! (2,3) (4,3) dims=1",
                            "! (2,3) (3) dims=2", "! (2) (2) dims=-1"),
@@ -186,12 +188,13 @@ const struct ebb_op ebb_op_tensordot = {
 const struct ebb_op ebb_op_tensordot_dims = {
     EBB_SIGNATURE(tensordot_dims,
                   "Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims -> Tensor"),
-    .doc = "Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A "
-           "dimension of one element meets any other.",
-    .torch = "torch.tensordot",
+    .doc = EBB_TEXT(
+        "Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A "
+        "dimension of one element meets any other."),
+    .torch = EBB_TEXT("torch.tensordot"),
     .overload = "tensordot",
     .compose = tensordot_dims,
-    .parts = "'permute and reshape of both, and one mm'",
+    .parts = EBB_TEXT("'permute and reshape of both, and one mm'"),
     .samples =
         EBB_SAMPLES("(2,3) (4,3) dims_self=(1) dims_other=(1)", "(2,3,4) (4,2,5) dims_self=(0,2) dims_other=(1,0)",
                     "(2,3) (3) dims_self=(-1) dims_other=(-1)", "(2,3) (4) dims_self=() dims_other=()",
@@ -227,11 +230,12 @@ static ebb_tensor *kron(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_kron = {
     EBB_SIGNATURE(kron, "Tensor self, Tensor other -> Tensor"),
-    .doc =
-        "Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.",
-    .torch = "torch.kron",
+    .doc = EBB_TEXT(
+        "Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions."),
+    .torch = EBB_TEXT("torch.kron"),
     .compose = kron,
-    .parts = "'each element of self times the whole of other: one product of both, reshaped so that they broadcast'",
+    .parts = EBB_TEXT(
+        "'each element of self times the whole of other: one product of both, reshaped so that they broadcast'"),
     .samples = EBB_SAMPLES("(2,3) (4,2)", "(3) (2)", "(2,3) (4)", "(4) (2,1,3)", "() (3)", "() ()", "(0,2) (3,2)",
                            "i5(2) (2)", "! (1,1,1,1,2) (2)", "! (2) (1,1,1,1,2)", "(1,2,1,2) (2,1,2,1)"),
 };
@@ -269,16 +273,16 @@ static void linalg_cross_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_linalg_cross = {
     EBB_SIGNATURE(linalg_cross, "Tensor self, Tensor other, dims dim=-1 -> Tensor"),
-    .doc =
-        "Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.",
-    .torch = "torch.linalg.cross",
+    .doc = EBB_TEXT(
+        "Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast."),
+    .torch = EBB_TEXT("torch.linalg.cross"),
     .node = "LinalgCrossBackward0",
     .dtypes = EBB_NUMERIC,
     .compose = linalg_cross,
     .vjp = linalg_cross_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"linalg_cross(other, g, dim)", "linalg_cross(g, self, dim)"},
+    .formula = EBB_FORMULAS("linalg_cross(other, g, dim)", "linalg_cross(g, self, dim)"),
     .samples = EBB_SAMPLES("(3) (3)", "(4,3) (4,3)", "(3,2) (3,2) dim=0", "(2,3,1) (1,3,4) dim=1", "(0,3) (0,3)",
                            "(2,3,2) (2,3,2) dim=-2", "i5(3) i5(3)", "! (2) (2)", "! (3) (2,3)", "! (3) (2)", "! () ()",
                            "! (3) i5(3)", "! (3,3) (3,3) dim=(0,1)"),
@@ -295,10 +299,11 @@ static ebb_tensor *cross(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_cross = {
     EBB_SIGNATURE(cross, "Tensor self, Tensor other, dims dim=none -> Tensor"),
-    .doc = "Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.",
-    .torch = "torch.cross",
+    .doc = EBB_TEXT(
+        "Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given."),
+    .torch = EBB_TEXT("torch.cross"),
     .compose = cross,
-    .parts = "'linalg_cross(self, other, dim), along the first dimension of 3 elements where none is given'",
+    .parts = EBB_TEXT("'linalg_cross(self, other, dim), along the first dimension of 3 elements where none is given'"),
     .samples = EBB_SAMPLES("(3) (3)", "(3,3) (3,3)", "(2,3,3) (2,3,3)", "(3,3) (3,3) dim=-1", "(0,3) (0,3)",
                            "(1,3) (4,3) dim=1", "! (2) (2)", "! (3) (2,3)", "! (3) (2)"),
 };
@@ -325,10 +330,11 @@ static ebb_tensor *matrix_power(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_matrix_power = {
     EBB_SIGNATURE(matrix_power, "Tensor self, int n -> Tensor"),
-    .doc = "Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.",
-    .torch = "torch.linalg.matrix_power",
+    .doc =
+        EBB_TEXT("Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses."),
+    .torch = EBB_TEXT("torch.linalg.matrix_power"),
     .compose = matrix_power,
-    .parts = "'products of self, or of inv(self), by squaring'",
+    .parts = EBB_TEXT("'products of self, or of inv(self), by squaring'"),
     .samples = EBB_SAMPLES("wc(3,3) n=3", "wc(2,3,3) n=2", "wc(3,3) n=1", "wc(3,3) n=0", "wc(3,3) n=-2", "wc(2,2) n=7",
                            "(0,0) n=2", "(0,3,3) n=3", "i3(2,2) n=2", "! (2,3) n=2", "! (3) n=2"),
 };
@@ -393,12 +399,12 @@ static ebb_tensor *multi_dot(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_multi_dot = {
     EBB_SIGNATURE(multi_dot, "Tensors tensors -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The product of several matrices, in the order that takes the fewest multiplications. The first may be a row "
-        "vector and the last a column vector, of one dimension.",
-    .torch = "torch.linalg.multi_dot",
+        "vector and the last a column vector, of one dimension."),
+    .torch = EBB_TEXT("torch.linalg.multi_dot"),
     .compose = multi_dot,
-    .parts = "'products of two matrices, in the order that needs the fewest multiplications'",
+    .parts = EBB_TEXT("'products of two matrices, in the order that needs the fewest multiplications'"),
     .samples = EBB_SAMPLES("[(2,3) (3,4)]", "[(2,5) (5,1) (1,4) (4,3)]", "[(3) (3,4) (4)]", "[(3) (3,4)]",
                            "[(3,4) (4)]", "[(3) (3)]", "[(0,3) (3,2) (2,2)]", "! [(2,3)]", "! [(2,3) (2,3)]",
                            "! [(2,3) (3) (3,2)]", "! [(2,2,2) (2,2)]"),

@@ -35,7 +35,7 @@ static const char *lerp_node(const void *attrs, ebb_tensor *const *in) {
 
 #define TERNARY(op, text, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), \
-                                       .torch = "torch." #op, \
+                                       .torch = EBB_TEXT("torch." #op), \
                                        .promote = EBB_PROMOTE_COMMON, \
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
@@ -45,17 +45,17 @@ static const char *lerp_node(const void *attrs, ebb_tensor *const *in) {
 #define SCALED "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor"
 
 TERNARY(lerp, "Tensor self, Tensor end, Number weight -> Tensor", .dtypes = EBB_FLOATING, .node = "LerpBackward1",
-        .node_variant = lerp_node, .doc = "self + weight * (end - self).",
+        .node_variant = lerp_node, .doc = EBB_TEXT("self + weight * (end - self)."),
         .saves = {EBB_IN(2), EBB_IN(2), EBB_IN(0) | EBB_IN(1)},
-        .formula = {"g * (1 - weight)", "g * weight", "g * (end - self)"},
+        .formula = EBB_FORMULAS("g * (1 - weight)", "g * weight", "g * (end - self)"),
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) 0.3", "(3) (3) 2", "! i5(3) i5(3) 1"))
 TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0",
-        .doc = "self + value * tensor1 * tensor2; of integers value is truncated.", .saves = {0, EBB_IN(2), EBB_IN(1)},
-        .formula = {"g", "g * value * tensor2", "g * value * tensor1"},
+        .doc = EBB_TEXT("self + value * tensor1 * tensor2; of integers value is truncated."),
+        .saves = {0, EBB_IN(2), EBB_IN(1)}, .formula = EBB_FORMULAS("g", "g * value * tensor2", "g * value * tensor1"),
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"))
-TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0", .doc = "self + value * tensor1 / tensor2.",
-        .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
-        .formula = {"g", "g * value / tensor2", "-g * value * tensor1 / tensor2**2"}, .domain = {0.3, 3},
+TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0",
+        .doc = EBB_TEXT("self + value * tensor1 / tensor2."), .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
+        .formula = EBB_FORMULAS("g", "g * value / tensor2", "-g * value * tensor1 / tensor2**2"), .domain = {0.3, 3},
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "! i5(3) i5(3) i5(3)"))
 
 /* ---- clamp ---- */
@@ -97,8 +97,9 @@ static const char *clamp_node(const void *attrs, ebb_tensor *const *in) {
 #define ALL (EBB_IN(0) | EBB_IN(1) | EBB_IN(2))
 const struct ebb_op ebb_op_clamp = {
     EBB_SIGNATURE(clamp, "Tensor self, Number? min, Number? max -> Tensor"),
-    .torch = "torch.clamp",
-    .doc = "min(max(self, min), max), with bounds that are numbers or tensors; either may be absent. NaN stays NaN.",
+    .torch = EBB_TEXT("torch.clamp"),
+    .doc = EBB_TEXT(
+        "min(max(self, min), max), with bounds that are numbers or tensors; either may be absent. NaN stays NaN."),
     .node = "ClampBackward1",
     .node_variant = clamp_node,
     .promote = EBB_PROMOTE_COMMON,
@@ -107,9 +108,9 @@ const struct ebb_op ebb_op_clamp = {
     .vjp = clamp_vjp,
     .batch = ebb_batch_elementwise,
     .saves = {ALL, ALL, ALL},
-    .formula = {"where((min == None or min <= self) and (max == None or self <= max), g, 0)",
-                "where(self < min and (max == None or min < max), g, 0)",
-                "where(self > max or (min != None and min > max), g, 0)"},
+    .formula = EBB_FORMULAS("where((min == None or min <= self) and (max == None or self <= max), g, 0)",
+                            "where(self < min and (max == None or min < max), g, 0)",
+                            "where(self > max or (min != None and min > max), g, 0)"),
     .samples = EBB_SAMPLES("(3,4) -0.5 0.5", "(3,4) -1", "() none 1", "(2,3) (3) (2,1)", "(4) (4) 1", "(4) none (3,4)",
                            "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"),
 };
@@ -135,7 +136,7 @@ static const char *clamp_max_node(const void *attrs, ebb_tensor *const *in) {
 #define CLAMP(op, bound, ...) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self, Number " #bound " -> Tensor"), \
-        .torch = "torch." #op, \
+        .torch = EBB_TEXT("torch." #op), \
         .promote = EBB_PROMOTE_COMMON, \
         .inplace = true, \
         .vjp = op##_vjp, \
@@ -144,11 +145,11 @@ static const char *clamp_max_node(const void *attrs, ebb_tensor *const *in) {
         .samples = EBB_SAMPLES("(3,4) 0.5", "(2,3) (3)", "() (2)", "(0,3) 1", "i5(4) 2", "(4) (3,4)", "! (3) (4)"), \
         __VA_ARGS__};
 CLAMP(clamp_min, min, .loops = ebb__loops_maximum, .node = "ClampMinBackward0",
-      .doc = "max(self, min), with a bound that is a number or a tensor. NaN stays NaN.",
-      .formula = {"where(self >= min, g, 0)", "where(self < min, g, 0)"})
+      .doc = EBB_TEXT("max(self, min), with a bound that is a number or a tensor. NaN stays NaN."),
+      .formula = EBB_FORMULAS("where(self >= min, g, 0)", "where(self < min, g, 0)"))
 CLAMP(clamp_max, max, .loops = ebb__loops_minimum, .node = "ClampMaxBackward0",
-      .doc = "min(self, max), with a bound that is a number or a tensor. NaN stays NaN.",
-      .formula = {"where(self <= max, g, 0)", "where(self > max, g, 0)"})
+      .doc = EBB_TEXT("min(self, max), with a bound that is a number or a tensor. NaN stays NaN."),
+      .formula = EBB_FORMULAS("where(self <= max, g, 0)", "where(self > max, g, 0)"))
 
 /* ---- masked_fill ---- */
 
@@ -195,9 +196,10 @@ static void masked_fill_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_masked_fill = {
     EBB_SIGNATURE(masked_fill, "Tensor self, Tensor mask, Number value -> Tensor"),
-    .torch = "torch.masked_fill",
-    .doc = "value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes "
-           "what self's dtype makes of it.",
+    .torch = EBB_TEXT("torch.masked_fill"),
+    .doc = EBB_TEXT(
+        "value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes "
+        "what self's dtype makes of it."),
     .node = "MaskedFillBackward0",
     .node_variant = fill_node,
     .promote = EBB_PROMOTE_FIRST,
@@ -209,7 +211,7 @@ const struct ebb_op ebb_op_masked_fill = {
     .vjp = fill_vjp,
     .batch = masked_fill_batch,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"where(mask, 0, g)", "", "sum(where(mask, g, 0))"},
+    .formula = EBB_FORMULAS("where(mask, 0, g)", "", "sum(where(mask, g, 0))"),
     .samples = EBB_SAMPLES("(3,4) b(3,4) 0.5", "(3,4) b(4) ()", "() b(3) 2", "(0,3) b(3) 1", "i5(4) b(4) 2",
                            "(3,1) b(4) ()", "! (3) (3) 1", "! (3) b(3) (3)", "! (3) b(4) 1"),
 };

@@ -64,10 +64,10 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
     } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensor self, int diagonal=0 -> Tensor"), \
-        .doc = "Matrices, in the last two dimensions, with zeros " text \
-               " a diagonal: the main one, or one above it for diagonal > 0.", \
+        .doc = EBB_TEXT("Matrices, in the last two dimensions, with zeros " text \
+                        " a diagonal: the main one, or one above it for diagonal > 0."), \
         .batch = ebb_batch_leading, \
-        .torch = "torch." #name, \
+        .torch = EBB_TEXT("torch." #name), \
         .node = Node, \
         .contiguous = true, \
         .halves = true, \
@@ -76,7 +76,7 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
         .forward = forward_##name, \
         .vjp = vjp_##name, \
         .jvp = ebb_jvp_linear, \
-        .formula = {#name "(g, diagonal)"}, \
+        .formula = EBB_FORMULAS(#name "(g, diagonal)"), \
         .samples = EBB_SAMPLES("(3,4)", "(4,3) diagonal=1", "(2,3,3) diagonal=-1", "(3,4) diagonal=9", \
                                "(3,4) diagonal=-9", "(0,3)", "(2,3,0)", "(1,1)", "b(3,3)", "! (3)", "! ()"), \
     };
@@ -138,10 +138,10 @@ static ebb_status forward_indices(struct ebb_forward *f, int64_t rows, int64_t c
     } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "int row, int col, int offset=0, dtype dtype=int64 -> Tensor"), \
-        .doc = "The indices of the elements " text \
-               " a diagonal of a matrix of `row` rows and `col` columns, row by row: in the first " \
-               "row of the result those of rows, in the second of columns.", \
-        .torch = "torch." #name, \
+        .doc = EBB_TEXT("The indices of the elements " text \
+                        " a diagonal of a matrix of `row` rows and `col` columns, row by row: in the first " \
+                        "row of the result those of rows, in the second of columns."), \
+        .torch = EBB_TEXT("torch." #name), \
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \

@@ -41,8 +41,25 @@ RULE(sinh, ebb_mul(g, ebb_cosh(x)))
 RULE(cosh, ebb_mul(g, ebb_sinh(x)))
 RULE(asinh, ebb_mul(g, ebb_rsqrt(ebb_add(ebb_square(x), 1))))
 RULE(acosh, ebb_mul(g, ebb_rsqrt(ebb_sub(ebb_square(x), 1))))
-RULE(sinc, ebb_mul(g, ebb_where(ebb_eq(x, 0), 0, ebb_div(ebb_sub(ebb_cos(ebb_mul(x, PI)), y), x))))
 RULE(atanh, ebb_div(g, ebb_sub(1, ebb_square(x))))
+
+/* (cos(pi x) - sinc(x)) / x; near 0, where that is what rounding leaves, and its own derivatives more so, by the series
+ * x times the sum of 2k (-1)^k pi^2k x^(2k - 2) / (2k + 1)!. */
+static ebb_tensor *sinc_slope(ebb_tensor *x) {
+    enum { TERMS = 9 };
+    double c[TERMS + 1] = {1};
+    for (int k = 1; k <= TERMS; k++) c[k] = -c[k - 1] * PI * PI / (2 * k * (2 * k + 1));
+    ebb_tensor *near = ebb_lt(ebb_abs(x), 0.1), *far = ebb_where(near, 1, x);
+    ebb_tensor *close = ebb_where(near, x, 0), *square = ebb_square(close);
+    ebb_tensor *series = ebb_mul(square, c[TERMS] * 2 * TERMS);
+    for (int k = TERMS - 1; k > 0; k--) {
+        series = ebb_add(series, c[k] * 2 * k);
+        if (k > 1) series = ebb_mul(series, square);
+    }
+    ebb_tensor *slope = ebb_div(ebb_sub(ebb_cos(ebb_mul(far, PI)), ebb_sinc(far)), far);
+    return ebb_where(near, ebb_mul(series, close), slope);
+}
+RULE(sinc, ebb_mul(g, sinc_slope(x)))
 
 /* The kernels' floor is for floating point; integers are their own. */
 #define FLOOR_LOOP(dtype, loop) \
@@ -60,7 +77,7 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 };
 
 #define UNARY(op, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Tensor self -> Tensor"), .torch = "torch." #op, \
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Tensor self -> Tensor"), .torch = EBB_TEXT("torch." #op), \
                                        .inplace = true, .vjp = op##_vjp, __VA_ARGS__};
 
 /* What those have in common that keep integers, and those that make them floating point. */
@@ -69,69 +86,81 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 #define ANY .promote = EBB_PROMOTE_COMMON, .samples = EBB_SAMPLES(SHAPES, "b(2)")
 #define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = EBB_SAMPLES(SHAPES, "b(2)")
 
-UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = "-self.", .formula = {"-g"})
-UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = "The absolute value.", .saves = {EBB_IN(0)},
-      .formula = {"g * sign(self)"})
-UNARY(sign, ANY, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = "-1, 0 or 1; 0 for NaN.", .formula = {"0"})
+UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = EBB_TEXT("-self."),
+      .formula = EBB_FORMULAS("-g"))
+UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = EBB_TEXT("The absolute value."),
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * sign(self)"))
+UNARY(sign, ANY, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = EBB_TEXT("-1, 0 or 1; 0 for NaN."),
+      .formula = EBB_FORMULAS("0"))
 UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
-      .doc = "The greatest integer that is not above self.", .formula = {"0"})
-UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = "max(self, 0); NaN stays NaN.",
-      .saves = {EBB_OUT(0)}, .formula = {"where(y > 0, g, 0)"})
+      .doc = EBB_TEXT("The greatest integer that is not above self."), .formula = EBB_FORMULAS("0"))
+UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = EBB_TEXT("max(self, 0); NaN stays NaN."),
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("where(y > 0, g, 0)"))
 UNARY(square, .promote = EBB_PROMOTE_NUMERIC, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "b(2)"),
-      .node = "PowBackward0", .loops = ebb__loops_square, .doc = "self * self.", .saves = {EBB_IN(0)},
-      .formula = {"g * 2 * self"})
-UNARY(exp, FLOATING, .node = "ExpBackward0", .loops = ebb__loops_exp, .doc = "The exponential: e to the power of self.",
-      .saves = {EBB_OUT(0)}, .formula = {"g * y"})
-UNARY(log, FLOATING, .node = "LogBackward0", .loops = ebb__loops_log, .doc = "The natural logarithm; NaN below 0.",
-      .saves = {EBB_IN(0)}, .formula = {"g / self"}, .domain = {0.1, 4})
-UNARY(sqrt, FLOATING, .node = "SqrtBackward0", .loops = ebb__loops_sqrt, .doc = "The square root; NaN below 0.",
-      .saves = {EBB_OUT(0)}, .formula = {"g / (2 * y)"}, .domain = {0.1, 4})
-UNARY(rsqrt, FLOATING, .node = "RsqrtBackward0", .loops = ebb__loops_rsqrt, .doc = "1 / sqrt(self); NaN below 0.",
-      .saves = {EBB_OUT(0)}, .formula = {"-0.5 * g * y**3"}, .domain = {0.1, 4})
-UNARY(reciprocal, FLOATING, .node = "ReciprocalBackward0", .loops = ebb__loops_reciprocal, .doc = "1 / self.",
-      .saves = {EBB_OUT(0)}, .formula = {"-g * y * y"}, .domain = {0.2, 4})
-UNARY(sin, FLOATING, .node = "SinBackward0", .loops = ebb__loops_sin, .doc = "The sine of self, in radians.",
-      .saves = {EBB_IN(0)}, .formula = {"g * cos(self)"})
-UNARY(cos, FLOATING, .node = "CosBackward0", .loops = ebb__loops_cos, .doc = "The cosine of self, in radians.",
-      .saves = {EBB_IN(0)}, .formula = {"-g * sin(self)"})
-UNARY(tanh, FLOATING, .node = "TanhBackward0", .loops = ebb__loops_tanh, .doc = "The hyperbolic tangent.",
-      .saves = {EBB_OUT(0)}, .formula = {"g * (1 - y * y)"})
-UNARY(sigmoid, FLOATING, .node = "SigmoidBackward0", .loops = ebb__loops_sigmoid, .doc = "1 / (1 + exp(-self)).",
-      .saves = {EBB_OUT(0)}, .formula = {"g * (1 - y) * y"})
-
-UNARY(exp2, FLOATING, .node = "Exp2Backward0", .loops = ebb__loops_exp2, .doc = "2 to the power of self.",
-      .saves = {EBB_OUT(0)}, .formula = {"g * y * log(2)"})
-UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1, .doc = "exp(self) - 1, exact also near 0.",
-      .saves = {EBB_OUT(0)}, .formula = {"g * (y + 1)"})
-UNARY(log1p, FLOATING, .node = "Log1PBackward0", .loops = ebb__loops_log1p,
-      .doc = "log(1 + self), exact also near 0; NaN below -1.", .saves = {EBB_IN(0)}, .formula = {"g / (self + 1)"},
-      .domain = {-0.8, 3})
-UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2, .doc = "The logarithm to base 2; NaN below 0.",
-      .saves = {EBB_IN(0)}, .formula = {"g / (self * log(2))"}, .domain = {0.1, 4})
-UNARY(log10, FLOATING, .node = "Log10Backward0", .loops = ebb__loops_log10,
-      .doc = "The logarithm to base 10; NaN below 0.", .saves = {EBB_IN(0)}, .formula = {"g / (self * log(10))"},
+      .node = "PowBackward0", .loops = ebb__loops_square, .doc = EBB_TEXT("self * self."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g * 2 * self"))
+UNARY(exp, FLOATING, .node = "ExpBackward0", .loops = ebb__loops_exp,
+      .doc = EBB_TEXT("The exponential: e to the power of self."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("g * y"))
+UNARY(log, FLOATING, .node = "LogBackward0", .loops = ebb__loops_log,
+      .doc = EBB_TEXT("The natural logarithm; NaN below 0."), .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g / self"),
       .domain = {0.1, 4})
-UNARY(tan, FLOATING, .node = "TanBackward0", .loops = ebb__loops_tan, .doc = "The tangent of self, in radians.",
-      .saves = {EBB_OUT(0)}, .formula = {"g * (y**2 + 1)"}, .domain = {-1.2, 1.2})
+UNARY(sqrt, FLOATING, .node = "SqrtBackward0", .loops = ebb__loops_sqrt,
+      .doc = EBB_TEXT("The square root; NaN below 0."), .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g / (2 * y)"),
+      .domain = {0.1, 4})
+UNARY(rsqrt, FLOATING, .node = "RsqrtBackward0", .loops = ebb__loops_rsqrt,
+      .doc = EBB_TEXT("1 / sqrt(self); NaN below 0."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("-0.5 * g * y**3"), .domain = {0.1, 4})
+UNARY(reciprocal, FLOATING, .node = "ReciprocalBackward0", .loops = ebb__loops_reciprocal, .doc = EBB_TEXT("1 / self."),
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("-g * y * y"), .domain = {0.2, 4})
+UNARY(sin, FLOATING, .node = "SinBackward0", .loops = ebb__loops_sin, .doc = EBB_TEXT("The sine of self, in radians."),
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * cos(self)"))
+UNARY(cos, FLOATING, .node = "CosBackward0", .loops = ebb__loops_cos,
+      .doc = EBB_TEXT("The cosine of self, in radians."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("-g * sin(self)"))
+UNARY(tanh, FLOATING, .node = "TanhBackward0", .loops = ebb__loops_tanh, .doc = EBB_TEXT("The hyperbolic tangent."),
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * (1 - y * y)"))
+UNARY(sigmoid, FLOATING, .node = "SigmoidBackward0", .loops = ebb__loops_sigmoid,
+      .doc = EBB_TEXT("1 / (1 + exp(-self))."), .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * (1 - y) * y"))
+
+UNARY(exp2, FLOATING, .node = "Exp2Backward0", .loops = ebb__loops_exp2, .doc = EBB_TEXT("2 to the power of self."),
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * y * log(2)"))
+UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1,
+      .doc = EBB_TEXT("exp(self) - 1, exact also near 0."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("g * (y + 1)"))
+UNARY(log1p, FLOATING, .node = "Log1PBackward0", .loops = ebb__loops_log1p,
+      .doc = EBB_TEXT("log(1 + self), exact also near 0; NaN below -1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self + 1)"), .domain = {-0.8, 3})
+UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2,
+      .doc = EBB_TEXT("The logarithm to base 2; NaN below 0."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self * log(2))"), .domain = {0.1, 4})
+UNARY(log10, FLOATING, .node = "Log10Backward0", .loops = ebb__loops_log10,
+      .doc = EBB_TEXT("The logarithm to base 10; NaN below 0."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self * log(10))"), .domain = {0.1, 4})
+UNARY(tan, FLOATING, .node = "TanBackward0", .loops = ebb__loops_tan,
+      .doc = EBB_TEXT("The tangent of self, in radians."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("g * (y**2 + 1)"), .domain = {-1.2, 1.2})
 UNARY(asin, FLOATING, .node = "AsinBackward0", .loops = ebb__loops_asin,
-      .doc = "The inverse of sin, in radians; NaN outside of -1 to 1.", .saves = {EBB_IN(0)},
-      .formula = {"g / sqrt(1 - self**2)"}, .domain = {-0.9, 0.9})
+      .doc = EBB_TEXT("The inverse of sin, in radians; NaN outside of -1 to 1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / sqrt(1 - self**2)"), .domain = {-0.9, 0.9})
 UNARY(acos, FLOATING, .node = "AcosBackward0", .loops = ebb__loops_acos,
-      .doc = "The inverse of cos, in radians; NaN outside of -1 to 1.", .saves = {EBB_IN(0)},
-      .formula = {"-g / sqrt(1 - self**2)"}, .domain = {-0.9, 0.9})
-UNARY(atan, FLOATING, .node = "AtanBackward0", .loops = ebb__loops_atan, .doc = "The inverse of tan, in radians.",
-      .saves = {EBB_IN(0)}, .formula = {"g / (self**2 + 1)"})
-UNARY(sinh, FLOATING, .node = "SinhBackward0", .loops = ebb__loops_sinh, .doc = "The hyperbolic sine.",
-      .saves = {EBB_IN(0)}, .formula = {"g * cosh(self)"})
-UNARY(cosh, FLOATING, .node = "CoshBackward0", .loops = ebb__loops_cosh, .doc = "The hyperbolic cosine.",
-      .saves = {EBB_IN(0)}, .formula = {"g * sinh(self)"})
-UNARY(asinh, FLOATING, .node = "AsinhBackward0", .loops = ebb__loops_asinh, .doc = "The inverse of sinh.",
-      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self**2 + 1)"})
-UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh, .doc = "The inverse of cosh; NaN below 1.",
-      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self**2 - 1)"}, .domain = {1.2, 4})
+      .doc = EBB_TEXT("The inverse of cos, in radians; NaN outside of -1 to 1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("-g / sqrt(1 - self**2)"), .domain = {-0.9, 0.9})
+UNARY(atan, FLOATING, .node = "AtanBackward0", .loops = ebb__loops_atan,
+      .doc = EBB_TEXT("The inverse of tan, in radians."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self**2 + 1)"))
+UNARY(sinh, FLOATING, .node = "SinhBackward0", .loops = ebb__loops_sinh, .doc = EBB_TEXT("The hyperbolic sine."),
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * cosh(self)"))
+UNARY(cosh, FLOATING, .node = "CoshBackward0", .loops = ebb__loops_cosh, .doc = EBB_TEXT("The hyperbolic cosine."),
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * sinh(self)"))
+UNARY(asinh, FLOATING, .node = "AsinhBackward0", .loops = ebb__loops_asinh, .doc = EBB_TEXT("The inverse of sinh."),
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g / sqrt(self**2 + 1)"))
+UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh,
+      .doc = EBB_TEXT("The inverse of cosh; NaN below 1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / sqrt(self**2 - 1)"), .domain = {1.2, 4})
 UNARY(atanh, FLOATING, .node = "AtanhBackward0", .loops = ebb__loops_atanh,
-      .doc = "The inverse of tanh; NaN outside of -1 to 1.", .saves = {EBB_IN(0)}, .formula = {"g / (1 - self**2)"},
-      .domain = {-0.9, 0.9})
+      .doc = EBB_TEXT("The inverse of tanh; NaN outside of -1 to 1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (1 - self**2)"), .domain = {-0.9, 0.9})
 UNARY(sinc, FLOATING, .node = "SincBackward0", .loops = ebb__loops_sinc,
-      .doc = "sin(pi * self) / (pi * self), and 1 at 0.", .saves = {EBB_IN(0) | EBB_OUT(0)},
-      .formula = {"where(self == 0, 0, g * (cos(pi * self) - y) / self)"})
+      .doc = EBB_TEXT("sin(pi * self) / (pi * self), and 1 at 0."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("where(self == 0, 0, g * (cos(pi * self) - y) / self)"))

@@ -92,15 +92,15 @@ const struct ebb_op ebb_op_unique = {
     EBB_SIGNATURE(
         unique,
         "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none" OUTPUTS),
-    .doc =
+    .doc = EBB_TEXT(
         "The different elements of self, in rising order, or its different slices along dim, in the order of their first "
         "elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how "
         "often each is there (int64). Every NaN is different. They are sorted in any case. Of "
-        "equal elements the first one receives the gradient.",
-    .torch = "torch.unique",
+        "equal elements the first one receives the gradient."),
+    .torch = EBB_TEXT("torch.unique"),
     .compose_list = unique,
     .batch = ebb_batch_refuse,
-    .formula = {"'g at the first of each'"},
+    .formula = EBB_FORMULAS("'g at the first of each'"),
     .samples = EBB_SAMPLES("(5)", "i3(9) return_inverse=true return_counts=true", "i2(3,4) dim=(0) return_inverse=true",
                            "i2(2,5,2) dim=(1) return_counts=true return_inverse=true", "b(9) return_counts=true", "()",
                            "i5(0) return_inverse=true return_counts=true", "(0,3) dim=(0) return_counts=true",
@@ -110,13 +110,13 @@ const struct ebb_op ebb_op_unique = {
 const struct ebb_op ebb_op_unique_consecutive = {
     EBB_SIGNATURE(unique_consecutive,
                   "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none" OUTPUTS),
-    .doc =
+    .doc = EBB_TEXT(
         "The elements of self, in row-major order, or its slices along dim, without those that equal the one before them; and "
-        "with return_inverse and return_counts as unique has them, how long each run is.",
-    .torch = "torch.unique_consecutive",
+        "with return_inverse and return_counts as unique has them, how long each run is."),
+    .torch = EBB_TEXT("torch.unique_consecutive"),
     .compose_list = unique_consecutive,
     .batch = ebb_batch_refuse,
-    .formula = {"'g at the first of each'"},
+    .formula = EBB_FORMULAS("'g at the first of each'"),
     .samples = EBB_SAMPLES("(5)", "i2(9) return_inverse=true return_counts=true", "i2(3,4) dim=(0) return_inverse=true",
                            "i1(2,5,2) dim=(1) return_counts=true", "b(9) return_counts=true", "()",
                            "i5(0) return_inverse=true return_counts=true", "! (3,0) dim=(0)", "! (3) dim=(1)"),

@@ -59,16 +59,16 @@ static void vjp_shape(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_reshape(v
 
 const struct ebb_op ebb_op_view = {
     EBB_SIGNATURE(view, "Tensor self, shape size -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The same elements in another shape, without a copy; one size may be -1. An error where the strides of self do "
-        "not allow it: see reshape.",
-    .torch = "torch.Tensor.view",
+        "not allow it: see reshape."),
+    .torch = EBB_TEXT("torch.Tensor.view"),
     .node = "ViewBackward0",
     .view = true,
     .infer = infer_view,
     .vjp = vjp_shape,
     .batch = ebb_batch_dims,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples =
         EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
                     "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"),
@@ -102,10 +102,10 @@ static ebb_tensor *compose_view_dtype(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_view_dtype = {
     EBB_SIGNATURE(view_dtype, "Tensor self, dtype dtype -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "The same bytes as elements of another dtype, without a copy. Where their sizes differ the last dimension becomes longer "
-        "or shorter; it must be contiguous then. The result has no history.",
-    .torch = "torch.Tensor.view(dtype)",
+        "or shorter; it must be contiguous then. The result has no history."),
+    .torch = EBB_TEXT("torch.Tensor.view(dtype)"),
     .overload = "view",
     .compose = compose_view_dtype,
     .no_derivative = true,
@@ -122,15 +122,15 @@ static ebb_status infer_reshape_alias(struct ebb_infer *f) {
 
 const struct ebb_op ebb_op_reshape_alias = {
     EBB_SIGNATURE(reshape_alias, "Tensor self, shape size -> Tensor"),
-    .doc =
-        "The same as view: what reshape makes where the tensor is not contiguous and yet needs no copy. Use reshape.",
-    .torch = "torch.ops.aten._reshape_alias",
+    .doc = EBB_TEXT(
+        "The same as view: what reshape makes where the tensor is not contiguous and yet needs no copy. Use reshape."),
+    .torch = EBB_TEXT("torch.ops.aten._reshape_alias"),
     .node = "ReshapeAliasBackward0",
     .view = true,
     .infer = infer_reshape_alias,
     .vjp = vjp_shape,
     .batch = ebb_batch_dims,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples = EBB_SAMPLES("(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"),
 };
 
@@ -146,13 +146,13 @@ static ebb_tensor *compose_unsafe_view(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_unsafe_view = {
     EBB_SIGNATURE(unsafe_view, "Tensor self, shape size -> Tensor"),
-    .doc = "A view of a tensor that nothing else uses: what reshape makes of its copy. Use reshape.",
-    .torch = "torch.ops.aten._unsafe_view",
+    .doc = EBB_TEXT("A view of a tensor that nothing else uses: what reshape makes of its copy. Use reshape."),
+    .torch = EBB_TEXT("torch.ops.aten._unsafe_view"),
     .node = "UnsafeViewBackward0",
     .compose = compose_unsafe_view,
     .vjp = vjp_shape,
     .batch = ebb_batch_dims,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples =
         EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"),
 };
@@ -169,10 +169,11 @@ static ebb_tensor *compose_reshape(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_reshape = {
     EBB_SIGNATURE(reshape, "Tensor self, shape shape -> Tensor"),
-    .doc = "The same elements in another shape: a view where that is possible, else a copy. One size may be -1.",
-    .torch = "torch.reshape",
+    .doc =
+        EBB_TEXT("The same elements in another shape: a view where that is possible, else a copy. One size may be -1."),
+    .torch = EBB_TEXT("torch.reshape"),
     .compose = compose_reshape,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples = EBB_SAMPLES("(3,4) shape=(2,6)", "(3,4) shape=(-1)", "(2,3,4) shape=(4,-1)", "() shape=(1)",
                            "(0,3) shape=(0)", "! (3,4) shape=(5,2)", "! (3,4) shape=(-2,6)"),
 };
@@ -197,12 +198,12 @@ static ebb_tensor *compose_flatten(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_flatten = {
     EBB_SIGNATURE(flatten, "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that "
-        "is possible; a 0-d tensor becomes 1-d.",
-    .torch = "torch.flatten",
+        "is possible; a 0-d tensor becomes 1-d."),
+    .torch = EBB_TEXT("torch.flatten"),
     .compose = compose_flatten,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples = EBB_SAMPLES("(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1",
                            "(2,3) start_dim=1 end_dim=1", "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1",
                            "! (2,3) start_dim=1 end_dim=0", "! (2,3) start_dim=0 end_dim=2"),
@@ -227,10 +228,10 @@ static ebb_tensor *compose_unflatten(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_unflatten = {
     EBB_SIGNATURE(unflatten, "Tensor self, dim dim, shape sizes -> Tensor"),
-    .doc = "A view with dimension dim made several, of the given sizes, one of which may be -1.",
-    .torch = "torch.unflatten",
+    .doc = EBB_TEXT("A view with dimension dim made several, of the given sizes, one of which may be -1."),
+    .torch = EBB_TEXT("torch.unflatten"),
     .compose = compose_unflatten,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples = EBB_SAMPLES("(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
                            "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
                            "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
@@ -262,15 +263,15 @@ static const char *squeeze_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_squeeze = {
     EBB_SIGNATURE(squeeze, "Tensor self, dims dim=all -> Tensor"),
-    .doc = "A view without the dimensions of size 1, or without those of them that are in dim.",
-    .torch = "torch.squeeze",
+    .doc = EBB_TEXT("A view without the dimensions of size 1, or without those of them that are in dim."),
+    .torch = EBB_TEXT("torch.squeeze"),
     .node = "SqueezeBackward0",
     .node_variant = squeeze_node,
     .view = true,
     .infer = infer_squeeze,
     .vjp = vjp_shape,
     .batch = ebb_batch_dims,
-    .formula = {"reshape(g, self.shape)"},
+    .formula = EBB_FORMULAS("reshape(g, self.shape)"),
     .samples = EBB_SAMPLES("(1,3,1)", "(1,3,1) dim=(0)", "(1,3,1) dim=(1)", "(1,3,1,2) dim=(0,-2)", "()", "() dim=(0)",
                            "(1,0)", "! (1,3) dim=(2)", "! (1,3) dim=(0,-2)"),
 };
@@ -299,14 +300,14 @@ static void vjp_unsqueeze(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_unsqueeze = {
     EBB_SIGNATURE(unsqueeze, "Tensor self, newdim dim -> Tensor"),
-    .doc = "A view with a new dimension of size 1 at dim.",
-    .torch = "torch.unsqueeze",
+    .doc = EBB_TEXT("A view with a new dimension of size 1 at dim."),
+    .torch = EBB_TEXT("torch.unsqueeze"),
     .node = "UnsqueezeBackward0",
     .view = true,
     .infer = infer_unsqueeze,
     .vjp = vjp_unsqueeze,
     .batch = ebb_batch_dims,
-    .formula = {"squeeze(g, dim)"},
+    .formula = EBB_FORMULAS("squeeze(g, dim)"),
     .samples = EBB_SAMPLES("(3,4) dim=0", "(3,4) dim=1", "(3,4) dim=-1", "() dim=0", "(0) dim=1", "! (3) dim=2",
                            "! (3) dim=-3", "! (1,1,1,1,1,1,1,1) dim=0"),
 };
@@ -360,16 +361,16 @@ static void batch_expand(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_expand = {
     EBB_SIGNATURE(expand, "Tensor self, shape size -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "A view in which dimensions of size 1, and new ones in front, repeat (stride 0) up to the given size; -1 keeps a "
-        "size. Clone it before writing it in place.",
-    .torch = "torch.Tensor.expand",
+        "size. Clone it before writing it in place."),
+    .torch = EBB_TEXT("torch.Tensor.expand"),
     .node = "ExpandBackward0",
     .view = true,
     .infer = infer_expand,
     .vjp = vjp_expand,
     .batch = batch_expand,
-    .formula = {"sum_to_size(g, self.shape)"},
+    .formula = EBB_FORMULAS("sum_to_size(g, self.shape)"),
     .samples =
         EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "(1,3) size=(-1,3)", "() size=(2,2)", "(3,1) size=(2,-1,4)",
                     "(1) size=(0)", "(2,3) size=(1,2,3)", "! (3) size=(2)", "! (2,3) size=(3)", "! (3) size=(-1,3)"),
@@ -382,10 +383,10 @@ static ebb_tensor *compose_broadcast_to(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_broadcast_to = {
     EBB_SIGNATURE(broadcast_to, "Tensor self, shape size -> Tensor"),
-    .doc = "The same as expand.",
-    .torch = "torch.broadcast_to",
+    .doc = EBB_TEXT("The same as expand."),
+    .torch = EBB_TEXT("torch.broadcast_to"),
     .compose = compose_broadcast_to,
-    .formula = {"g"},
+    .formula = EBB_FORMULAS("g"),
     .samples = EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"),
 };
 
@@ -395,10 +396,10 @@ const struct ebb_op ebb_op_broadcast_to = {
     static ebb_tensor *compose_##name(struct ebb_forward *f) { return of(f->in[0], ebb_tensor_shape(f->in[1])); } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensor self, Tensor other -> Tensor"), \
-        .doc = "self in the shape of other; see " text ".", \
-        .torch = "torch.Tensor." #name, \
+        .doc = EBB_TEXT("self in the shape of other; see " text "."), \
+        .torch = EBB_TEXT("torch.Tensor." #name), \
         .compose = compose_##name, \
-        .formula = {formula_}, \
+        .formula = EBB_FORMULAS(formula_), \
         .samples = EBB_SAMPLES("(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"), \
     };
 #define SAMPLE_view_as "(3,4) (2,6)"

@@ -163,59 +163,59 @@ static void vjp_copy_slices(struct ebb_vjp_call *v) {
 static const struct ebb_op take = {
     .name = "as_strided_copy",
     .signature = "Tensor self -> Tensor",
-    .doc = "The elements of a region of self.",
-    .torch = "torch.as_strided_copy",
+    .doc = EBB_TEXT("The elements of a region of self."),
+    .torch = EBB_TEXT("torch.as_strided_copy"),
     .node = "AsStridedCopyBackward0",
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .infer = infer_part,
     .forward = forward_take,
     .vjp = vjp_take,
-    .formula = {"'zeros(self.shape) with g added to the region'"},
+    .formula = EBB_FORMULAS("'zeros(self.shape) with g added to the region'"),
     ON_REGION,
 };
 
 static const struct ebb_op put = {
     .name = "as_strided_backward",
     .signature = "Tensor grad -> Tensor",
-    .doc = "Zeros with grad added to a region: the gradient of as_strided.",
+    .doc = EBB_TEXT("Zeros with grad added to a region: the gradient of as_strided."),
     .node = "AsStridedBackwardBackward0",
     .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .infer = infer_whole,
     .forward = forward_put,
     .vjp = vjp_put,
-    .formula = {"'the region of g'"},
+    .formula = EBB_FORMULAS("'the region of g'"),
     ON_REGION,
 };
 
 const struct ebb_op ebb__op_as_strided = {
     .name = "as_strided",
     .signature = "Tensor self -> Tensor",
-    .doc = "A view of a region of self.",
-    .torch = "torch.as_strided",
+    .doc = EBB_TEXT("A view of a region of self."),
+    .torch = EBB_TEXT("torch.as_strided"),
     .node = "AsStridedBackward0",
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .view = true,
     .infer = infer_view,
     .vjp = vjp_take,
-    .formula = {"'zeros(self.shape) with g added to the region'"},
+    .formula = EBB_FORMULAS("'zeros(self.shape) with g added to the region'"),
     ON_REGION,
 };
 
 const struct ebb_op ebb__op_copy_slices = {
     .name = "copy_slices",
     .signature = "Tensor self, Tensor src -> Tensor",
-    .doc = "self with the elements of a region replaced by src.",
-    .torch = "torch.as_strided_scatter",
+    .doc = EBB_TEXT("self with the elements of a region replaced by src."),
+    .torch = EBB_TEXT("torch.as_strided_scatter"),
     .node = "CopySlices",
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}),
     .n_in = 2,
     .infer = infer_whole,
     .forward = forward_copy_slices,
     .vjp = vjp_copy_slices,
-    .formula = {"'g with zeros in the region'", "'the region of g'"},
+    .formula = EBB_FORMULAS("'g with zeros in the region'", "'the region of g'"),
     ON_REGION,
 };
 
@@ -264,13 +264,13 @@ static ebb_tensor *compose_as_strided(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_as_strided = {
     EBB_SIGNATURE(as_strided, "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor"),
-    .doc =
+    .doc = EBB_TEXT(
         "A view of the storage of self, whatever its own strides are: element i, j, ... lies at storage_offset + i stride[0] + "
         "j stride[1] + ..., in elements. storage_offset is that of self where it is not given. Elements may overlap; "
-        "their gradients are summed.",
-    .torch = "torch.as_strided",
+        "their gradients are summed."),
+    .torch = EBB_TEXT("torch.as_strided"),
     .compose = compose_as_strided,
-    .formula = {"'zeros(self.shape) with g added to the region'"},
+    .formula = EBB_FORMULAS("'zeros(self.shape) with g added to the region'"),
     .samples = EBB_SAMPLES("(3,4) size=(2,2) stride=(4,1)", "(3,4) size=(5,3) stride=(2,1) storage_offset=1",
                            "(6) size=(2,3,2) stride=(1,0,2)", "() size=(2,2) stride=(0,0)",
                            "(3,4) size=() stride=() storage_offset=5", "(3,4) size=(2,0) stride=(100,1)",

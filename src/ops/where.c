@@ -26,8 +26,8 @@ static void vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_where = {
     EBB_SIGNATURE(where, "Tensor condition, Number self, Number other -> Tensor"),
-    .doc = "self where condition is true, else other; all three broadcast. condition must be bool.",
-    .torch = "torch.where",
+    .doc = EBB_TEXT("self where condition is true, else other; all three broadcast. condition must be bool."),
+    .torch = EBB_TEXT("torch.where"),
     .node = "WhereBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .keeps = EBB_IN(0),
@@ -37,7 +37,7 @@ const struct ebb_op ebb_op_where = {
     .vjp = vjp,
     .batch = ebb_batch_elementwise,
     .saves = {0, EBB_IN(0), EBB_IN(0)},
-    .formula = {"", "where(condition, g, 0)", "where(condition, 0, g)"},
+    .formula = EBB_FORMULAS("", "where(condition, g, 0)", "where(condition, 0, g)"),
     .samples = EBB_SAMPLES("b(3,4) (3,4) (3,4)", "b(3,1) (4) ()", "b(2,2) (2,2) 0", "b(2) 1.5 (3,2)", "b(0,3) (3) (1)",
                            "b(3) 1 0", "b(4) i5(4) (4)", "! (3) (3) (3)", "! b(2) (3) (3)"),
 };

@@ -162,7 +162,7 @@ static ebb_status check(const struct looked_at *c, ebb_tensor *result, int64_t k
     bool given = any_nonfinite(c);
     if (!ebb__is_anomaly(bad, ebb__thread.checks, given)) return EBB_OK;
     struct ebb__words w = {0};
-    const char *output = c->op->n_out > 1 ? c->op->out[k] : NULL;
+    const char *output = c->op->n_out > 1 ? ebb_op_output_name(c->op, k) : NULL;
     ebb__say(&w, "the first %s of the forward pass: the result%s%s", isnan(bad.value) ? "NaN" : "infinity",
              output ? " " : "", output ? output : "");
     ebb__say_bad(&w, bad, result, "is");

@@ -51,7 +51,8 @@ char *ebb__saved_text(char text[EBB__SAVED_TEXT], const ebb_node *n, const struc
     const ebb_node *from = origin(n, s, &nr);
     bool output = ebb__saved_kind(s) == EBB__SAVED_OUT;
     int64_t declared = output ? index : ebb__op_input(n->op, n->n_in, index), first = 0;
-    const char *role = output ? n->op->out[declared] : n->op->in[declared].name, *name = ebb__saved_name(n, s);
+    const char *role = output ? ebb_op_output_name(n->op, declared) : n->op->in[declared].name,
+               *name = ebb__saved_name(n, s);
     const ebb_tensor *t = n->flags & EBB__NODE_RELEASED ? NULL : s->t;
     size_t at = (size_t)snprintf(text, EBB__SAVED_TEXT, "%.40s", role ? role : output ? "its result" : "an input");
     if (!output && ebb__is_list(n->op->in[declared].kind)) {

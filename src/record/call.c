@@ -22,6 +22,8 @@ static int64_t besides_list(const struct ebb_op *op) { return ebb__op_list(op) <
 static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     size_t at = 0;
     text[0] = 0;
+    if (!in) n = 0;
+    else if (besides_list(op) < 0 && n > op->n_in) n = op->n_in;
     for (int64_t i = 0; i < n && at + 1 < size; i++) {
         char shape[EBB__SHAPE_TEXT];
         if (!in[i]) continue;

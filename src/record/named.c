@@ -403,10 +403,10 @@ static ebb_tensor *no_operator(const char *name) {
 /* ---- the call ---- */
 
 static bool is_asked(const struct binding *b, int output) {
-    if (b->op->asked[output] && !*b->op->asked[output]) return false; /* it is for the rule */
-    for (int a = 0; b->op->asked[output] && a < b->op->n_attrs; a++)
-        if (strcmp(b->op->attrs[a].name, b->op->asked[output]) == 0)
-            return *(const bool *)(b->attrs + b->op->attrs[a].offset);
+    const char *asked = b->op->out ? b->op->out[output].asked : NULL;
+    if (asked && !*asked) return false; /* it is for the rule */
+    for (int a = 0; asked && a < b->op->n_attrs; a++)
+        if (strcmp(b->op->attrs[a].name, asked) == 0) return *(const bool *)(b->attrs + b->op->attrs[a].offset);
     return true;
 }
 

@@ -79,7 +79,8 @@ const char *ebb_node_saved_name(const ebb_node *n, int64_t i) {
     const struct ebb__saved *s = saved_value(n, i);
     if (!s) return "";
     uint32_t index = ebb__saved_index(s);
-    if (ebb__saved_kind(s) == EBB__SAVED_OUT) return n->op->out[index] ? n->op->out[index] : "result";
+    const char *output = ebb_op_output_name(n->op, index);
+    if (ebb__saved_kind(s) == EBB__SAVED_OUT) return output ? output : "result";
     return n->op->in[ebb__op_input(n->op, n->n_in, index)].name;
 }
 

@@ -10,7 +10,7 @@ aten = torch.ops.aten
 FAMILY = """adaptive_avg_pool2d_backward adaptive_avg_pool3d_backward avg_pool2d_backward avg_pool3d_backward max_pool_backward
     convolution convolution_weight upsample upsample_backward pad_backward normalization_backward native_dropout
     native_dropout_backward flash_attention flash_attention_backward softmax_backward log_softmax_backward sigmoid_backward
-    tanh_backward threshold_backward prelu_kernel nll_loss_backward native_ctc_loss diagonal_backward diagonal_copy select_backward
+    tanh_backward threshold_backward prelu_kernel div_trunc nll_loss_backward native_ctc_loss diagonal_backward diagonal_copy select_backward
     slice_backward unfold_backward reshape_alias unsafe_view to_copy scalar lu_permutation"""
 
 
@@ -137,6 +137,10 @@ def prelu_kernel(self, weight):
     return torch._prelu_kernel(self, weight)
 
 
+def div_trunc(self, other):
+    return torch.div(self, other, rounding_mode="trunc")
+
+
 def nll_loss_backward(grad_output, target, total_weight, weight, size, ignore_index, reduction):
     f = aten.nll_loss2d_backward if len(size) == 4 else aten.nll_loss_backward
     return f(grad_output, grad_output.new_zeros(size), target, weight, ["none", "mean", "sum"].index(reduction),
@@ -256,6 +260,7 @@ def elementwise():
         yield f, [(rand(3, 4), rand(3, 4), 1), (rand(2, 3, 4), rand(2, 3, 4), -2), (rand(), rand(), 0), (rand(0, 3), rand(0, 3), 1)]
     for f in (sigmoid_backward, tanh_backward, threshold_backward):
         yield f, [(rand(3, 4), rand(3, 4)), (rand(), rand()), (rand(0, 3), rand(0, 3))]
+    yield div_trunc, [(rand(3, 4), rand(3, 4, low=0.3)), (rand(3, 1), rand(4, low=0.3)), (rand(), 0.3), (ints(7, -7, 8), ints(2, 2, -3))]
     yield prelu_kernel, [(rand(3, 4), rand(3, 4)), (rand(3, 4), rand(4)), (rand(), rand())]
 
 

@@ -494,4 +494,26 @@ EBB_TEST(programs_come_out_as_in_pytorch) {
     CHECK(n > 0 && !bad);
 }
 
+/* The same programs when memory runs out, from the n-th allocation on: what they come to is another matter. */
+EBB_TEST(every_allocation_failing) {
+    FILE *file = fopen("tests/programs.txt", "r");
+    char *line = malloc(LINE), why[1024];
+    CHECK(file && line);
+    while (fgets(line, LINE, file) && strncmp(line, "program ", 8) != 0) {}
+    for (int k = 0; k < 100 && !feof(file); k++) {
+        const long start = ftell(file);
+        bool failed = true;
+        for (int64_t n = 1; failed; n += CHECK_STEP(3)) {
+            CHECK(!fseek(file, start, SEEK_SET));
+            ebb_memory_fail_after(n);
+            (void)run_program(file, line, why, sizeof why);
+            failed = ebb_memory_fail_after(0) >= n;
+            ebb_clear_error();
+            CHECK_NO_LEAK();
+        }
+    }
+    free(line);
+    (void)fclose(file);
+}
+
 EBB_TEST_MAIN

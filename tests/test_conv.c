@@ -42,8 +42,7 @@ static struct arrays make(const struct sizes *s, ebb_dtype dtype) {
 }
 
 /* The three results: y, and the gradients of x and of w. */
-static ebb_status compute(const struct sizes *s, ebb_dtype dtype, ebb_tensor **ret) {
-    struct arrays a = make(s, dtype);
+static ebb_status results(const struct sizes *s, struct arrays a, ebb_tensor **ret) {
     ebb_tensor *inputs[] = {ebb_requires_grad_(a.x, true), ebb_requires_grad_(a.w, true)};
     ret[0] = ebb_conv2d(a.x, a.w, .bias = a.b, .stride = EBB_DIMS(s->stride), .padding = EBB_DIMS(s->padding),
                         .dilation = EBB_DIMS(s->dilation), .groups = s->groups);
@@ -52,6 +51,10 @@ static ebb_status compute(const struct sizes *s, ebb_dtype dtype, ebb_tensor **r
 
 static double at(const ebb_tensor *t, int64_t i, int64_t j, int64_t k, int64_t l) {
     return ebb_at_index(t, EBB_DIMS(i, j, k, l));
+}
+
+static ebb_status compute(const struct sizes *s, ebb_dtype dtype, ebb_tensor **ret) {
+    return results(s, make(s, dtype), ret);
 }
 
 /* One element of y by its definition. */
@@ -115,6 +118,30 @@ EBB_TEST(single_precision) {
             }
         }
     }
+}
+
+/* Sums are float32's, rounded once: of what is 16 bits wide they differ from float32's by that alone. */
+EBB_TEST(halves) {
+    for (int c = 0; c < CASES; c++)
+        for (int half = 0; half < 2; half++) {
+            EBB_SCOPE {
+                const ebb_dtype dtype = half ? EBB_F16 : EBB_BF16;
+                struct arrays a = make(&cases[c], dtype);
+                ebb_tensor *exact[3], *r[3];
+                CHECK(!compute(&cases[c], dtype, r));
+                CHECK(!results(&cases[c],
+                               (struct arrays){ebb_to(a.x, EBB_F32), ebb_to(a.w, EBB_F32), ebb_to(a.b, EBB_F32),
+                                               ebb_to(a.g, EBB_F32)},
+                               exact));
+                for (int i = 0; i < 3; i++) {
+                    CHECK(ebb_tensor_dtype(r[i]) == dtype);
+                    ebb_tensor *error = ebb_abs(ebb_sub(exact[i], ebb_to(r[i], EBB_F32)));
+                    ebb_tensor *bound = ebb_mul(ebb_abs(exact[i]), half ? 0x1p-11 : 0x1p-8);
+                    const double slack = 2e-5 * ebb_item(ebb_amax(ebb_abs(exact[i])));
+                    CHECK(ebb_item(ebb_amax(ebb_sub(error, bound))) <= slack);
+                }
+            }
+        }
 }
 
 /* Images that are not square, padded not alike, whose tiles do not come out even. */
@@ -225,10 +252,10 @@ EBB_TEST(failures_inside_of_kernels) {
         {2, 3, 16, 64, 3, 1, 1, 1, 1}     /* directly */
     };
     for (int c = -2; c < 6; c++)
-        for (int single = 0; single < 2; single++) {
+        for (int d = EBB_BF16; d <= EBB_F64; d++) {
             EBB_SCOPE {
                 const struct sizes *s = c < 0 ? &more[c + 2] : &cases[c];
-                const ebb_dtype dtype = single ? EBB_F32 : EBB_F64;
+                const ebb_dtype dtype = (ebb_dtype)d;
                 struct arrays a = make(s, dtype);
                 for (int64_t call = 0, n = 1; call < 6;) {
                     ebb_set_num_threads(1 + (int)call / 3);

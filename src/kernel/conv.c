@@ -3,7 +3,7 @@
  * tile. */
 #include "base/base.h"
 #include "kernel/conv_dnnl.h"
-#include "kernel/kernel.h"
+#include "kernel/isa.h"
 #include "kernel/unfold.h"
 
 #include <string.h>
@@ -14,6 +14,7 @@ enum {
     MIN_COLUMNS = 96,        /* but no fewer than these, for the products to be worth it */
     MIN_ROWS = 64,           /* of columns in a tile */
     PARTIAL_BYTES = 1 << 24, /* of sums of weights, one for each part of the batch */
+    HALVES = 16,             /* channels from which bfloat16 is worth columns of its own */
     PARALLEL_WORK = 1 << 18  /* multiplications that make a call worth several threads */
 };
 
@@ -109,12 +110,59 @@ static ebb_status run(struct job *j, ebb_status (*tile)(struct job *j, int64_t t
 
 /* Rows of n elements, `stride` apart, each at the bias of its channel, or 0. */
 static void fill(const struct job *j, char *to, int64_t rows, int64_t n, int64_t stride, int64_t channel) {
-    for (int64_t i = 0; i < rows; i++, to += stride * j->size) {
-        if (j->bias)
-            ebb__loops_fill[j->c->dtype](n, (char *const[]){to}, (const int64_t[]){j->size},
-                                         j->bias + (channel + i) * j->size);
-        else memset(to, 0, (size_t)(n * j->size));
+    if (j->bias) {
+        ebb__copy(2, (int64_t[]){rows, n}, j->c->dtype, to, (int64_t[]){stride * j->size, j->size}, j->c->dtype,
+                  j->bias + channel * j->size, (int64_t[]){j->size, 0});
+        return;
     }
+    for (int64_t i = 0; i < rows; i++, to += stride * j->size) memset(to, 0, (size_t)(n * j->size));
+}
+
+/* ---- 16-bit dtypes ----
+ * Sums of an element that is written once may be bfloat16's own products; all else is computed in float32, of copies,
+ * and rounded once. */
+
+static bool is_half(const ebb__conv *c) { return c->dtype == EBB_F16 || c->dtype == EBB_BF16; }
+
+static bool by_halves(const ebb__conv *c, enum ebb__dnnl_result result) {
+    ebb__conv single = *c;
+    single.dtype = EBB_F32;
+    return c->dtype == EBB_BF16 && ebb__isa.gemm[EBB_BF16] &&
+           (result == EBB__DNNL_Y || (result == EBB__DNNL_X && is_plain(c))) && c->in_channels / c->groups >= HALVES &&
+           !ebb__winograd_pays(&single);
+}
+
+/* A copy as float32 of n elements, or room for them. */
+static float *widened(ebb_dtype dtype, int64_t n, const void *from) {
+    float *to = ebb__alloc((size_t)n * sizeof *to);
+    if (to && from) ebb__copy(1, &n, EBB_F32, to, (int64_t[]){4}, dtype, from, (int64_t[]){2});
+    return to;
+}
+
+static ebb_status through_f32(const ebb__conv *given, enum ebb__dnnl_result result, const void *x, const void *w,
+                              const void *y, const void *bias, void *to) {
+    ebb__conv c = *given;
+    const int64_t n[] = {[EBB__DNNL_X] = c.batch * c.in_channels * ebb__volume(c.in),
+                         [EBB__DNNL_W] = c.out_channels * (c.in_channels / c.groups) * ebb__volume(c.kernel),
+                         [EBB__DNNL_Y] = c.batch * c.out_channels * ebb__volume(c.out)};
+    const int64_t n_bias = bias ? result == EBB__DNNL_X ? c.in_channels : c.out_channels : 0;
+    const void *from[] = {[EBB__DNNL_X] = x, [EBB__DNNL_W] = w, [EBB__DNNL_Y] = y};
+    float *wide[3] = {NULL}, *wide_bias = NULL;
+    ebb_status status = EBB_OK;
+    c.dtype = EBB_F32;
+    for (int i = 0; i < 3 && !status; i++)
+        if (!(wide[i] = widened(given->dtype, n[i], from[i]))) status = EBB_ERR_MEMORY;
+    if (bias && !status && !(wide_bias = widened(given->dtype, n_bias, bias))) status = EBB_ERR_MEMORY;
+    if (!status)
+        status = result == EBB__DNNL_X
+                     ? ebb__conv_input(&c, wide[EBB__DNNL_Y], wide[EBB__DNNL_W], wide_bias, wide[EBB__DNNL_X])
+                 : result == EBB__DNNL_W
+                     ? ebb__conv_weight(&c, wide[EBB__DNNL_Y], wide[EBB__DNNL_X], wide[EBB__DNNL_W])
+                     : ebb__conv_forward(&c, wide[EBB__DNNL_X], wide[EBB__DNNL_W], wide_bias, wide[EBB__DNNL_Y]);
+    if (!status) ebb__copy(1, &n[result], given->dtype, to, (int64_t[]){2}, EBB_F32, wide[result], (int64_t[]){4});
+    for (int i = 0; i < 3; i++) ebb__free(wide[i], (size_t)n[i] * sizeof(float));
+    ebb__free(wide_bias, (size_t)n_bias * sizeof(float));
+    return status;
 }
 
 /* ---- y ---- */
@@ -140,6 +188,7 @@ static bool is_depthwise(const ebb__conv *c) {
 ebb_status ebb__conv_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y) {
     struct job j = job_of(c);
     if (c->batch * c->out_channels * j.out == 0) return EBB_OK;
+    if (is_half(c) && !by_halves(c, EBB__DNNL_Y)) return through_f32(c, EBB__DNNL_Y, x, w, NULL, bias, y);
     if (ebb__winograd_pays(c)) return ebb__winograd_forward(c, x, w, bias, y);
     if (ebb__direct_pays(c)) return ebb__direct_forward(c, x, w, bias, y);
     bool done;
@@ -187,6 +236,7 @@ static ebb_status input_tile(struct job *j, int64_t tile, char *columns) {
 ebb_status ebb__conv_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x) {
     struct job j = job_of(c);
     if (c->batch * c->in_channels * j.in == 0) return EBB_OK;
+    if (is_half(c) && !by_halves(c, EBB__DNNL_X)) return through_f32(c, EBB__DNNL_X, NULL, w, y, bias, x);
     if (ebb__winograd_pays(c)) return ebb__winograd_input(c, y, w, bias, x);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_X, x, w, y, bias, &done);
@@ -249,6 +299,7 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     struct job j = job_of(c);
     const int64_t n = c->out_channels * j.rows;
     if (n == 0) return EBB_OK;
+    if (is_half(c)) return through_f32(c, EBB__DNNL_W, x, NULL, y, NULL, w);
     if (ebb__winograd_pays(c)) return ebb__winograd_weight(c, y, x, w);
     if (ebb__direct_pays(c)) return ebb__direct_weight(c, y, x, w);
     bool done;

@@ -10,7 +10,7 @@
  * w (out_channels, in_channels / groups, kernel) and y (batch, out_channels, out). All three functions belong to one
  * trilinear form: each computes one array from the other two. */
 typedef struct ebb__conv {
-    ebb_dtype dtype; /* f32, f64, i64, i32, u8 */
+    ebb_dtype dtype; /* f32, f64, bf16, f16, i64, i32, u8; the gradient of w: floating only */
     int64_t batch, groups, in_channels, out_channels;
     int64_t in[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
 } ebb__conv;

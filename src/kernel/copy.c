@@ -13,9 +13,11 @@ enum {
     STREAMED = 1 << 25, /* bytes from which a copy goes past the caches: what it would keep there it would lose again */
     STREAMED_ROW = 2048, /* those of its rows: the lines at their ends go through the caches */
     FETCHED = 1024,      /* of rows of which the next is asked for early */
+    FAR = 1 << 24,       /* bytes of a matrix that no near cache holds */
     GRAIN = 1 << 15,     /* elements that are worth a thread */
     ROW = 1 << 13,       /* elements at which a long row is cut */
-    TILE_ROWS = 64,      /* elements along the source's contiguous dimension handled at a time */
+    TILE_ROWS = 128,     /* elements along the source's contiguous dimension handled at a time, */
+    TILE_ROWS_FAR = 512, /* and where each run lies in another page that is far away */
     TILE_BYTES = 64      /* along the destination's: a cache line */
 };
 
@@ -23,6 +25,7 @@ struct copy {
     ebb__walk outer;                  /* array 0: destination, 1: source */
     int64_t row, row_to, row_from;    /* the innermost dimension and its strides */
     int64_t line, line_to, line_from; /* of a transposition: the dimension contiguous in the source */
+    int64_t tile;                     /* elements of a line that are handled at a time */
     int64_t pieces;                   /* of each row, or of each line */
     size_t size;
     bool streamed;
@@ -76,7 +79,7 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
 #define DEFINE_TILE(T) \
     static void tile_##T(int64_t rows, int64_t columns, char *to, int64_t to_stride, const char *from, \
                          int64_t from_stride) { \
-        T buffer[TILE_BYTES / sizeof(T)][TILE_ROWS]; \
+        T buffer[TILE_BYTES / sizeof(T)][TILE_ROWS_FAR]; \
         for (int64_t j = 0; j < columns; j++) memcpy(buffer[j], from + j * from_stride, (size_t)rows * sizeof(T)); \
         for (int64_t i = 0; i < rows; i++) { \
             T *o = (T *)(to + i * to_stride); \
@@ -97,8 +100,8 @@ static void copy_transposed(void *context, int64_t first, int64_t last) {
                                                                                             : tile_uint64_t;
     for (; first < last; first++) {
         const ebb__cursor at = ebb__walk_at(&c->outer, first / c->pieces);
-        const int64_t start = first % c->pieces * TILE_ROWS,
-                      rows = c->line - start < TILE_ROWS ? c->line - start : TILE_ROWS;
+        const int64_t start = first % c->pieces * c->tile, left = c->line - start;
+        const int64_t rows = left < c->tile ? left : c->tile;
         char *to = c->dst + at.offset[0] + start * c->line_to;
         const char *from = c->src + at.offset[1] + start * c->line_from;
         for (int64_t j = 0; j < c->row; j += columns)
@@ -133,11 +136,12 @@ void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const in
     while (line >= 0 && c.outer.stride[line][1] != size) line--;
     if (to == from && c.row_to == size && c.row_from != size && c.row >= 4 && line >= 0 && c.outer.size[line] >= 4) {
         take(&c.outer, line, &c.line, &c.line_to, &c.line_from);
-        c.pieces = (c.line + TILE_ROWS - 1) / TILE_ROWS;
-        ebb__parallel_for(ebb__walk_count(&c.outer) * c.pieces, GRAIN / TILE_ROWS / c.row + 1, copy_transposed, &c);
+        c.tile = c.line * c.row * size < FAR ? TILE_ROWS : TILE_ROWS_FAR;
+        c.pieces = ebb__divide_up(c.line, c.tile);
+        ebb__parallel_for(ebb__walk_count(&c.outer) * c.pieces, GRAIN / c.tile / c.row + 1, copy_transposed, &c);
         return;
     }
-    c.pieces = (c.row + ROW - 1) / ROW;
+    c.pieces = ebb__divide_up(c.row, ROW);
     c.streamed = c.row * size >= STREAMED_ROW && ebb__walk_count(&c.outer) * c.row * size >= STREAMED;
     if (to != from || c.row_to != size || c.row_from != size) c.loop = ebb__loops_cast[to][from];
     ebb__parallel_for(ebb__walk_count(&c.outer) * c.pieces, GRAIN / (c.row < ROW ? c.row : ROW), copy_rows, &c);

@@ -26,6 +26,7 @@ void ebb__conv_span(const ebb__conv *c, int d, int64_t k, int64_t *ret_first, in
         for (int64_t i = 0; i < n; i++) y[i] = x[i * stride]; \
     }
 TAKE(8)
+TAKE(16)
 TAKE(32)
 TAKE(64)
 
@@ -33,6 +34,7 @@ static void take(int64_t size, int64_t n, const char *from, int64_t stride, char
     if (stride == 1) memcpy(to, from, (size_t)(n * size));
     else if (size == 4) take_32(n, from, stride, to);
     else if (size == 8) take_64(n, from, stride, to);
+    else if (size == 2) take_16(n, from, stride, to);
     else take_8(n, from, stride, to);
 }
 

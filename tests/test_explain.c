@@ -311,6 +311,8 @@ EBB_TEST(dimensions_that_a_gradient_gets_back_are_written) {
     CHECK_OUTPUT("dL/dx  = convolution_input(dL/dt1, w, (1, 1, 3, 3)) ");
     CHECK(!TEXT("conv2d(x, w, groups=2).sum()", VALUES("x=randn(1,2,3,3)", "w=randn(2,1,2,2)")));
     CHECK_OUTPUT("dL/dx  = convolution_input(dL/dt1, w, (1, 2, 3, 3), groups=2)");
+    CHECK(!TEXT("topk(x, 2).values.sum() + trace(y)", VALUES("x=[3, 1, 2]", "y=randn(2,2)")));
+    CHECK_OUTPUT("scatter(zeros(3), 0, t1.indices, dL/dt1.values)", "dL/dt3 · eye(2, 2, dtype=float64)");
     CHECK(!TEXT("norm(x)", VALUES("x=[3, 4]")));
     CHECK_OUTPUT("() · (2) → (2), the shape of x ✓");
     CHECK_OK();

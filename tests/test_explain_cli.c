@@ -37,6 +37,14 @@ EBB_TEST(errors_point_at_their_place) {
     CHECK_OUTPUT("an expression is missing");
     CHECK(ebb("explain x x=1 --formt json") == 2);
     CHECK_OUTPUT("did you mean \"--format\"?");
+    CHECK(ebb("explain 'weight * y' wieght=2 y=3") == 1);
+    CHECK_OUTPUT("ebb explain: the expression has no wieght; did you mean weight?\n\n    wieght=2\n    ^^^^^^\n");
+    CHECK(ebb("explain 'x * y' x=2 y=1 x=3") == 1);
+    CHECK_OUTPUT("ebb explain: x is given twice; leave out one of its values\n\n    x=3\n    ^\n");
+    CHECK(ebb("explain x 'x 2'") == 1);
+    CHECK_OUTPUT("\"x 2\" gives no name a value, as x=2 does\n\n    x 2\n    ^^^\n");
+    CHECK(ebb("explain 'x + y' x=2 y=") == 1);
+    CHECK_OUTPUT("the value of y: nothing stands after the =; write it as y=2\n");
     CHECK(ebb("explain x x=1 --formt json --lang zh") == 2);
     CHECK_OUTPUT("ebb explain: 没有这个选项 \"--formt\"；是不是 \"--format\"？\n请看 \"ebb explain --help\"。\n");
     CHECK(ebb("explain x x=1 --order 7 --lang=zh") == 2);

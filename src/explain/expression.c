@@ -121,13 +121,17 @@ static bool add_value(struct ebb__expression *e, const char *text, ebb_dtype dty
     ebb_tensor *whole = NULL;
     ebb__caret_forget();
     while (n > 0 && text[n - 1] == ' ') n--;
+    if (!is_name(text, n)) ebb__caret_put(text, (struct ebb__place){0, (int32_t)(equals ? n + 1 : strlen(text))});
     if (!is_name(text, n))
         return !ebb__fail_said(EBB_ERR_FORMAT,
                                equals ? "explain: before the = of \"%s\" there is no name, as in x=2"
                                       : "explain: \"%s\" gives no name a value, as x=2 does",
                                text);
     const char *name = ebb__arena_copy(&e->arena, text, n);
-    if (!name || !may_be_given(e, name)) return false;
+    if (!name || !may_be_given(e, name)) {
+        ebb__caret_put(text, (struct ebb__place){0, (int32_t)n});
+        return false;
+    }
     ebb_tensor *t = value_of(name, equals + 1, dtype, &whole);
     return add(e, name, t, whole);
 }

@@ -501,7 +501,7 @@ void ebb__typeset(struct ebb__typeset *t, int32_t id, int level) {
     int rank = t->rank;
     t->depth++;
     t->rank = rank_below(t, id);
-    if (!ebb__typeset_constant(t, id, level)) put_node(t, id, level);
+    if (node(t, id)->kind == EBB__AST_KEYWORD || !ebb__typeset_constant(t, id, level)) put_node(t, id, level);
     t->rank = rank;
     t->depth--;
 }

@@ -100,6 +100,20 @@ static bool is_default(const struct ebb__value *v, const char *otherwise, size_t
     }
 }
 
+/* "reverse=" */
+static void put_param(struct ebb__typeset *t, const char *name) {
+    PUT(t, latex(t) ? "\\text{" : "");
+    for (; *name; name++) PUT(t, latex(t) && *name == '_' ? "\\_" : "%c", *name);
+    PUT(t, latex(t) ? "}=" : "=");
+}
+
+/* A dimension counted from the front, as the forward pass has it. */
+static int64_t from_front(const struct ebb__typeset *t, int32_t of, int64_t dim) {
+    const struct ebb__value *v = worth(t, of);
+    int ndim = v->kind == EBB__V_TENSOR ? ebb_tensor_ndim(v->as.t) : 0;
+    return dim < 0 && dim + ndim >= 0 ? dim + ndim : dim;
+}
+
 /* f(x, …): of a method its object first. Arguments that are as they would be without being given are left out; those
  * behind them, and True and False, have their names. */
 static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
@@ -125,11 +139,10 @@ static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
             continue;
         }
         if (put++) PUT(t, ", ");
-        if (known && (named || v->kind == EBB__V_BOOL)) PUT(t, latex(t) ? "\\text{" : "");
-        if (known && (named || v->kind == EBB__V_BOOL))
-            for (const char *l = ebb__text_of(&name); *l; l++) PUT(t, latex(t) && *l == '_' ? "\\_" : "%c", *l);
-        if (known && (named || v->kind == EBB__V_BOOL)) PUT(t, latex(t) ? "}=" : "=");
-        ebb__typeset(t, kid(t, a, i), 0);
+        if (known && (named || v->kind == EBB__V_BOOL || v->kind == EBB__V_DTYPE)) put_param(t, ebb__text_of(&name));
+        if (known && v->kind == EBB__V_INT && v->as.i < 0 && strcmp(ebb__text_of(&name), "dim") == 0)
+            PUT(t, "%lld", (long long)from_front(t, kid(t, a, 1), v->as.i));
+        else ebb__typeset(t, kid(t, a, i), 0);
     }
     close_bracket(t);
     ebb__text_free(&name);

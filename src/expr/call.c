@@ -219,7 +219,7 @@ static const char *expected(const struct ebb_op *op, int i, char *text, size_t s
                                         [EBB_ATTR_FLOAT] = SAID("a number"),
                                         [EBB_ATTR_DIM] = SAID("an integer"),
                                         [EBB_ATTR_NEWDIM] = SAID("an integer"),
-                                        [EBB_ATTR_DIMS] = SAID("a list of integers"),
+                                        [EBB_ATTR_DIMS] = SAID("an integer or a list of integers"),
                                         [EBB_ATTR_SHAPE] = SAID("a list of integers"),
                                         [EBB_ATTR_DTYPE] = SAID("a dtype"),
                                         [EBB_ATTR_ENUM] = NULL,

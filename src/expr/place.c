@@ -47,6 +47,8 @@ static void keep(const char *text, int32_t start, int32_t stop, struct ebb__plac
     if (caret.length < 1) caret.length = 1;
 }
 
+void ebb__caret_put(const char *text, struct ebb__place place) { keep(text, 0, (int32_t)strlen(text), place); }
+
 static EBB_PRINTF(4, 0) ebb_status
     fail(const char *text, struct ebb__place place, ebb_status status, const char *format, va_list arguments) {
     char message[MESSAGE], line_text[48] = "";

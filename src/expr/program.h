@@ -23,6 +23,8 @@ ebb_status ebb__fail_at(const char *text, struct ebb__place place, ebb_status st
 ebb_status ebb__fail_here(const char *text, struct ebb__place place, const char *called);
 
 void ebb__caret_forget(void);
+/* Keep a line with carets under a place for an error that has no column of a program. */
+void ebb__caret_put(const char *text, struct ebb__place place);
 
 /* The line of a failure, or a part of it, and which columns of it are meant. */
 struct ebb__caret {

@@ -86,6 +86,7 @@ const char *const ebb__said_zh[][2] = {
     {"a tensor, a number or None", "张量、数或 None"},
     {"True or False", "True 或 False"},
     {"a number", "数"},
+    {"an integer or a list of integers", "整数或整数的列表"},
     {"a list of integers", "整数的列表"},
     {"a dtype", "数据类型"},
     {"a string", "字符串"},

@@ -79,7 +79,7 @@ static ebb_tensor *value_of(const char *name, const char *text, ebb_dtype dtype,
     ebb__program_free(&p);
     if (!t && ebb_error() && ebb_error_status() != EBB_ERR_MEMORY) { /* say whose value it is */
         char message[512];
-        status = ebb__say_error();
+        status = ebb__say_error(NULL);
         (void)snprintf(message, sizeof message, "%s", ebb_error()->message);
         ebb_clear_error();
         (void)ebb__fail_said(status, "the value of %s: %s", name, message);

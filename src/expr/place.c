@@ -80,10 +80,10 @@ ebb_status ebb__fail_here(const char *text, struct ebb__place place, const char 
     char op[64], message[MESSAGE];
     const ebb_error_info *e = ebb_error();
     if (!e) return ebb__fail_at(text, place, EBB_ERR_ARGUMENT, "nothing came out of this call");
-    (void)ebb__say_error();
+    (void)ebb__say_error(called);
     e = ebb_error();
     ebb_status status = e->status;
-    (void)snprintf(op, sizeof op, "%s", called ? called : e->op);
+    (void)snprintf(op, sizeof op, "%s", called && e->op[0] ? called : e->op);
     (void)snprintf(message, sizeof message, "%s", e->message);
     ebb_clear_error();
     return ebb__fail_at(text, place, status, "%s%s%s", op, op[0] ? ": " : "", message);

@@ -53,9 +53,9 @@ typedef struct ebb__lstm_units {
 } ebb__lstm_units;
 
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
- * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large. In
- * each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written, ebb__gemm_packed(n, k,
- * size) bytes: then b_cs is EBB__GEMM_PACKED. */
+ * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large.
+ * In each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written,
+ * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. */
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
 #define EBB__GEMM_ROWS(size) (1536 / (int)(size))    /* packed at once: multiples of every tile's */

@@ -76,14 +76,17 @@
         const ebb__v##F r = ebb__reduce_ln2_##F(x, &n, &whole), y = 1 + ebb__expm1_small_##F(r); \
         return EBB__TIMES_POWER_OF_2(F, I, PS, M, vanishes, y, n, whole); \
     } \
-    /* With e = exp(-2|x|) - 1, which keeps its relative error near 0: |tanh(x)| = -e / (e + 2). */ \
+    /* With e = exp(-2|x|) - 1, which keeps its relative error near 0: |tanh(x)| = -e / (2 + e), and near 1, where \
+     * what is missing counts, 1 - 2 (1 + e) / (2 + e). */ \
     static EBB__INLINE ebb__v##F ebb__tanh_##F(ebb__v##F x) { \
         ebb__v##F n; \
         ebb__v##I whole; \
+        const ebb__mask_##F large = ebb__less_##F(ebb__splat_##F((T)0.55), ebb__magnitude_##F(x)); \
         const ebb__v##F z = ebb__max_##F(ebb__splat_##F(-40), ebb__magnitude_##F(x) * -2); \
         const ebb__v##F q = ebb__expm1_small_##F(ebb__reduce_ln2_##F(z, &n, &whole)); \
         const ebb__v##F scale = ebb__power_of_2_##F(whole), e = ebb__fma_##F(scale, q, scale - 1); \
-        return ebb__with_sign_##F(e / (-2 - e), x); \
+        const ebb__v##F y = ebb__pick_##F(large, 2 * ebb__fma_##F(scale, q, scale), -e) / (2 + e); \
+        return ebb__with_sign_##F(ebb__pick_##F(large, 1 - y, y), x); \
     }
 
 /* exp(r) - 1, |r| <= ln2 / 2; relative error of the polynomials 1.4e-8 and 2.9e-19 */

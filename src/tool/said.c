@@ -68,12 +68,12 @@ const char *ebb__said_library(const char *text) {
     return ebb__said(leading) == leading ? NULL : strstr(text, ebb__said(leading));
 }
 
-ebb_status ebb__say_error(void) {
+ebb_status ebb__say_error(const char *called) {
     const ebb_error_info *e = ebb_error();
     char op[64], message[640];
     if (!e || !in_chinese || ebb__is_said() || e->status == EBB_ERR_MEMORY) return ebb_error_status();
     ebb_status status = e->status;
-    (void)snprintf(op, sizeof op, "%s", e->op);
+    (void)snprintf(op, sizeof op, "%s", called ? called : e->op);
     (void)snprintf(message, sizeof message, "%s", e->message);
     ebb_clear_error();
     if (op[0]) return ebb__fail_said(status, "%s: %s; the library says: %s", op, ebb__said_status(status), message);
@@ -81,6 +81,6 @@ ebb_status ebb__say_error(void) {
 }
 
 void ebb__say_end(bool before) {
-    (void)ebb__say_error();
+    (void)ebb__say_error(NULL);
     in_chinese = before;
 }

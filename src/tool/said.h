@@ -24,8 +24,9 @@ ebb_status ebb__fail_said(ebb_status status, const char *format, ...) EBB_PRINTF
 const char *ebb__meant(const char *meant);
 
 /* Say the thread's error, of the library and hence in English, in the language: what happened, and the library's text
- * behind it. Nothing for an error that has been said. Returns the thread's status. */
-ebb_status ebb__say_error(void);
+ * behind it. `called` is what the one who is told has called, NULL for the operator whose error it is. Nothing for an
+ * error that has been said. Returns the thread's status. */
+ebb_status ebb__say_error(const char *called);
 
 /* Whether the thread's error has been said; that it counts as said, having been told again. */
 bool ebb__is_said(void);

@@ -11,7 +11,7 @@ FAMILY = """adaptive_avg_pool2d_backward adaptive_avg_pool3d_backward avg_pool2d
     convolution convolution_weight upsample upsample_backward pad_backward normalization_backward native_dropout
     native_dropout_backward flash_attention flash_attention_backward softmax_backward log_softmax_backward sigmoid_backward
     tanh_backward threshold_backward prelu_kernel div_trunc nll_loss_backward native_ctc_loss diagonal_backward diagonal_copy select_backward
-    slice_backward unfold_backward reshape_alias unsafe_view to_copy scalar lu_permutation"""
+    slice_backward unfold_backward reshape_alias unsafe_view to_copy scalar lu_permutation gelu_backward lstm_recurrence"""
 
 
 def constant(*shape):
@@ -131,6 +131,21 @@ def tanh_backward(grad_output, output):
 
 def threshold_backward(grad_output, output):
     return aten.threshold_backward(grad_output, output, 0)
+
+
+def gelu_backward(grad_output, self, approximate="none"):
+    return aten.gelu_backward(grad_output, self, approximate=approximate)
+
+
+def lstm_recurrence(gates, cx, hx=None, w_hh=None):
+    steps, (c, h), results = gates if gates.ndim == 3 else [gates], (cx, hx), []
+    for sums in steps:
+        i, f, g, o = (sums if w_hh is None else sums + h @ w_hh.T).chunk(4, -1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        c = f * c + i * g
+        h = o * c.tanh()
+        results.append((h, c, torch.cat([i, f, g, o], -1)))
+    return tuple(torch.stack(r) if gates.ndim == 3 else r[0] for r in zip(*results))
 
 
 def prelu_kernel(self, weight):
@@ -260,8 +275,16 @@ def elementwise():
         yield f, [(rand(3, 4), rand(3, 4), 1), (rand(2, 3, 4), rand(2, 3, 4), -2), (rand(), rand(), 0), (rand(0, 3), rand(0, 3), 1)]
     for f in (sigmoid_backward, tanh_backward, threshold_backward):
         yield f, [(rand(3, 4), rand(3, 4)), (rand(), rand()), (rand(0, 3), rand(0, 3))]
+    for approximate in ("none", "tanh"):
+        yield gelu_backward, [(rand(*shape), rand(*shape, low=-6, high=6), approximate) for shape in ((3, 4), (), (0, 3))]
     yield div_trunc, [(rand(3, 4), rand(3, 4, low=0.3)), (rand(3, 1), rand(4, low=0.3)), (rand(), 0.3), (ints(7, -7, 8), ints(2, 2, -3))]
     yield prelu_kernel, [(rand(3, 4), rand(3, 4)), (rand(3, 4), rand(4)), (rand(), rand())]
+
+
+def recurrences():
+    yield lstm_recurrence, [(rand(8), rand(2)), (rand(3, 8), rand(3, 2)), (rand(3, 8), rand(3, 2), rand(3, 2), rand(8, 2)),
+                            (rand(4, 3, 8), rand(3, 2), rand(3, 2), rand(8, 2)), (rand(3, 2, 8), rand(2, 2)),
+                            (rand(5, 9, 72), rand(9, 18), rand(9, 18), rand(72, 18)), (rand(2, 0, 8), rand(0, 2), rand(0, 2), rand(8, 2))]
 
 
 def losses():
@@ -291,7 +314,7 @@ def shapes():
 def of(name):
     """The calls of an operator."""
     found = []
-    for group in (pooling, convolutions, resized, layers, elementwise, losses, shapes) if name in FAMILY.split() else ():
+    for group in (pooling, convolutions, resized, layers, elementwise, recurrences, losses, shapes) if name in FAMILY.split() else ():
         for function, calls in group():
             if function.__name__ == name:
                 found += [partial(function, *call) for call in calls]

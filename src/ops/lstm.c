@@ -135,11 +135,12 @@ const struct ebb_op ebb_op_lstm_recurrence = {
     .vjp = vjp,
     .batch = batch,
     .saves = {ALL, ALL, ALL, ALL | EBB_IN(STATE) | EBB_OUT(0)},
-    .formula = {"'(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), dh * tanh(c) * o * (1 - o)) of "
-                "each step, the last one first, for activations (i, f, z, o)'",
-                "'dc * f of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)'",
-                "'d_gates @ w_hh of the first step; dh of a step has the same of the step after'",
-                "'the sum of d_gates^T @ h_before over all steps'"},
+    .formula =
+        {"'(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), dh * tanh(c) * o * (1 - o)) of "
+         "each step, the last one first, for activations (i, f, z, o)'",
+         "'dc * f of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)'",
+         "'d_gates @ w_hh of the first step; dh of a step has the same of the step after'",
+         "'the sum of d_gates^T @ h_before over all steps'"},
     .samples = EBB_SAMPLES("(8) (2)", "(3,8) (3,2)", "(3,8) (3,2) (3,2) (8,2)", "(4) (1) (1) (4,1)",
                            "(4,3,8) (3,2) (3,2) (8,2)", "(3,2,8) (2,2)", "(9,2,12) (2,3) (2,3) (12,3)",
                            "(2,9,72) (9,18) (9,18) (72,18)", "(2,0,8) (0,2) (0,2) (8,2)", "(2,3,0) (3,0)",

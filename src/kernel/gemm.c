@@ -9,8 +9,9 @@
 enum {
     TILE_WORK = 1 << 21,    /* multiplications that make a tile worth a thread */
     LIBRARY_TILES = 16,     /* of one product */
-    TILE_MULTIPLE = 48,     /* sizes of tiles are multiples of this: of every register tile's */
+    TILE_MULTIPLE = 96,     /* sizes of tiles are multiples of this: of every register tile's */
     PACKED_N = 128,         /* columns from which packing a pays */
+    PACKED_WORK = 1 << 16,  /* elements of b to pack that make a thread's share */
     LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
 };
 
@@ -21,7 +22,7 @@ typedef struct matrix {
 
 struct product {
     ebb_dtype dtype;
-    bool accumulate, library;
+    bool accumulate, library, packed; /* packed: b is what gemm_pack wrote, and b.cs is k */
     int64_t size, batch, m, n, k;
     matrix a, b;
     char *c;
@@ -53,7 +54,8 @@ static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m
             ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->accumulate, c, p->ldc))
             return;
     }
-    ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->b.cs, p->accumulate, c, p->ldc, space);
+    ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->packed ? EBB__GEMM_PACKED : p->b.cs,
+                            p->accumulate, c, p->ldc, space);
 }
 
 /* A slot computes tiles for as long as there are any. */
@@ -163,6 +165,28 @@ static void clear(const struct product *p) {
             memset(p->c + (batch * p->c_bs + i * p->ldc) * p->size, 0, (size_t)(p->n * p->size));
 }
 
+/* Panels [first, last) of b. */
+static void pack_panels(void *context, int64_t first, int64_t last) {
+    const struct product *p = ((void **)context)[0];
+    const int64_t wide = 2 * ebb__isa.vector_bytes / p->size, j = first * wide;
+    const int64_t n = (last * wide < p->n ? last * wide : p->n) - j;
+    ebb__isa.gemm_pack[p->dtype](n, p->k, at(p, &p->b, 0, 0, j), p->b.rs, p->b.cs,
+                                 ((char **)context)[1] + j * p->k * p->size);
+}
+
+/* Where each of several blocks of rows would pack b, it is packed once for all. */
+static ebb_status pack_right(struct product *p, void **ret_block, size_t *ret_bytes) {
+    const int64_t blocks = p->m_tiles * count(p->m_tile, EBB__GEMM_ROWS(p->size));
+    const int64_t wide = 2 * ebb__isa.vector_bytes / p->size;
+    if (!ebb__isa.gemm_pack[p->dtype] || p->batch > 1 || blocks < 2 || !p->space_bytes) return EBB_OK;
+    *ret_bytes = ebb__gemm_packed(p->n, p->k, p->size);
+    if (!(*ret_block = ebb__alloc(*ret_bytes))) return EBB_ERR_MEMORY;
+    ebb__parallel_for(count(p->n, wide), count(PACKED_WORK, wide * p->k), pack_panels, (void *[]){p, *ret_block});
+    p->b = (matrix){*ret_block, 0, p->k, 0};
+    p->packed = true;
+    return EBB_OK;
+}
+
 static ebb_status run_large(struct product *p) {
     void *a = NULL, *b = NULL;
     size_t a_bytes = 0, b_bytes = 0;
@@ -179,6 +203,7 @@ static ebb_status run_large(struct product *p) {
     if (slots > tiles) slots = tiles;
     if (slots > threads) slots = threads;
     p->space_bytes = space_bytes(p);
+    if (!status && !p->library) status = pack_right(p, &b, &b_bytes);
     const size_t space = (size_t)slots * p->space_bytes;
     if (!status && space && !(p->space = ebb__alloc(space))) status = EBB_ERR_MEMORY;
     if (!status) ebb__parallel_for(slots, 1, compute_tiles, p);

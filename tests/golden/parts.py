@@ -11,7 +11,8 @@ FAMILY = """adaptive_avg_pool2d_backward adaptive_avg_pool3d_backward avg_pool2d
     convolution convolution_weight upsample upsample_backward pad_backward normalization_backward native_dropout
     native_dropout_backward flash_attention flash_attention_backward softmax_backward log_softmax_backward sigmoid_backward
     tanh_backward threshold_backward prelu_kernel div_trunc nll_loss_backward native_ctc_loss diagonal_backward diagonal_copy select_backward
-    slice_backward unfold_backward reshape_alias unsafe_view to_copy scalar lu_permutation gelu_backward lstm_recurrence"""
+    slice_backward unfold_backward reshape_alias unsafe_view to_copy scalar lu_permutation gelu_backward lstm_recurrence
+    lstm_layer"""
 
 
 def constant(*shape):
@@ -146,6 +147,12 @@ def lstm_recurrence(gates, cx, hx=None, w_hh=None):
         h = o * c.tanh()
         results.append((h, c, torch.cat([i, f, g, o], -1)))
     return tuple(torch.stack(r) if gates.ndim == 3 else r[0] for r in zip(*results))
+
+
+def lstm_layer(input, hx, cx, w_ih, w_hh, b_ih=None, b_hh=None):
+    weights = [w_ih, w_hh] + ([b_ih, b_hh] if b_ih is not None else [])
+    output, h, c = torch.lstm(input, (hx[None], cx[None]), weights, b_ih is not None, 1, 0.0, False, False, False)
+    return output, h[0], c[0]
 
 
 def prelu_kernel(self, weight):
@@ -285,6 +292,10 @@ def recurrences():
     yield lstm_recurrence, [(rand(8), rand(2)), (rand(3, 8), rand(3, 2)), (rand(3, 8), rand(3, 2), rand(3, 2), rand(8, 2)),
                             (rand(4, 3, 8), rand(3, 2), rand(3, 2), rand(8, 2)), (rand(3, 2, 8), rand(2, 2)),
                             (rand(5, 9, 72), rand(9, 18), rand(9, 18), rand(72, 18)), (rand(2, 0, 8), rand(0, 2), rand(0, 2), rand(8, 2))]
+
+
+    yield lstm_layer, [(rand(5, 3, 4), rand(3, 2), rand(3, 2), rand(8, 4), rand(8, 2), rand(8), rand(8)),
+                       (rand(2, 3, 4), rand(3, 1), rand(3, 1), rand(4, 4), rand(4, 1))]
 
 
 def losses():

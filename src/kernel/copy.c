@@ -75,13 +75,40 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
 #endif
 }
 
+/* Of elements of 4 bytes all rows but the last few from the buffer below, 4 x 4 at a time; how many that are. */
+static int64_t turn(int64_t rows, int64_t columns, const void *buffer, char *to, int64_t to_stride) {
+    int64_t i = 0;
+#if defined(__SSE2__)
+    const float *x = buffer; /* only moved */
+    for (; i + 4 <= rows; i += 4, to += 4 * to_stride) {
+        int64_t j = 0;
+        for (; j + 4 <= columns; j += 4) {
+            const float *at = x + j * TILE_ROWS_FAR + i;
+            __m128 a = _mm_loadu_ps(at), b = _mm_loadu_ps(at + TILE_ROWS_FAR);
+            __m128 c = _mm_loadu_ps(at + 2 * TILE_ROWS_FAR), d = _mm_loadu_ps(at + 3 * TILE_ROWS_FAR);
+            _MM_TRANSPOSE4_PS(a, b, c, d);
+            float *y = (float *)(void *)to + j;
+            _mm_storeu_ps(y, a);
+            _mm_storeu_ps((float *)(void *)((char *)y + to_stride), b);
+            _mm_storeu_ps((float *)(void *)((char *)y + 2 * to_stride), c);
+            _mm_storeu_ps((float *)(void *)((char *)y + 3 * to_stride), d);
+        }
+        for (; j < columns; j++)
+            for (int64_t k = 0; k < 4; k++) ((float *)(void *)(to + k * to_stride))[j] = x[j * TILE_ROWS_FAR + i + k];
+    }
+#else
+    (void)rows, (void)columns, (void)buffer, (void)to, (void)to_stride;
+#endif
+    return i;
+}
+
 /* Through a small buffer, so that each cache line of either side is touched once, however its address collides. */
 #define DEFINE_TILE(T) \
     static void tile_##T(int64_t rows, int64_t columns, char *to, int64_t to_stride, const char *from, \
                          int64_t from_stride) { \
         T buffer[TILE_BYTES / sizeof(T)][TILE_ROWS_FAR]; \
         for (int64_t j = 0; j < columns; j++) memcpy(buffer[j], from + j * from_stride, (size_t)rows * sizeof(T)); \
-        for (int64_t i = 0; i < rows; i++) { \
+        for (int64_t i = sizeof(T) == 4 ? turn(rows, columns, buffer, to, to_stride) : 0; i < rows; i++) { \
             T *o = (T *)(to + i * to_stride); \
             for (int64_t j = 0; j < columns; j++) o[j] = buffer[j][i]; \
         } \

@@ -57,8 +57,8 @@ static const char *const sentences[][2] = {
      "scatter_add(zeros, dim, indices, g)，再对广播过的维求和"},
     {"(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), dh * tanh(c) * o * (1 - o)) of each "
      "step, the last one first, for activations (i, f, z, o)",
-     "每一步的 (dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), dh * tanh(c) * o * (1 - o))，从最后一步"
-     "开始，其中 activations 为 (i, f, z, o)"},
+     "每一步的 (dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - z**2), "
+     "dh * tanh(c) * o * (1 - o))，从最后一步开始，其中 activations 为 (i, f, z, o)"},
     {"dc * f of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)",
      "第一步的 dc * f，dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)"},
     {"d_gates @ w_hh of the first step; dh of a step has the same of the step after",

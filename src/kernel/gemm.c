@@ -176,12 +176,13 @@ static void pack_panels(void *context, int64_t first, int64_t last) {
 
 /* Where each of several blocks of rows would pack b, it is packed once for all. */
 static ebb_status pack_right(struct product *p, void **ret_block, size_t *ret_bytes) {
-    const int64_t blocks = p->m_tiles * count(p->m_tile, EBB__GEMM_ROWS(p->size));
+    const int64_t blocks = p->m_tiles * ebb__divide_up(p->m_tile, EBB__GEMM_ROWS(p->size));
     const int64_t wide = 2 * ebb__isa.vector_bytes / p->size;
     if (!ebb__isa.gemm_pack[p->dtype] || p->batch > 1 || blocks < 2 || !p->space_bytes) return EBB_OK;
     *ret_bytes = ebb__gemm_packed(p->n, p->k, p->size);
     if (!(*ret_block = ebb__alloc(*ret_bytes))) return EBB_ERR_MEMORY;
-    ebb__parallel_for(count(p->n, wide), count(PACKED_WORK, wide * p->k), pack_panels, (void *[]){p, *ret_block});
+    ebb__parallel_for(ebb__divide_up(p->n, wide), ebb__divide_up(PACKED_WORK, wide * p->k), pack_panels,
+                      (void *[]){p, *ret_block});
     p->b = (matrix){*ret_block, 0, p->k, 0};
     p->packed = true;
     return EBB_OK;

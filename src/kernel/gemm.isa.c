@@ -196,7 +196,7 @@ DEFINE_PACK(f64, double)
         const bool packed_before = b_cs == EBB__GEMM_PACKED; \
         if (packed_before) b_rs = NR, b_cs = k; \
         const bool direct = packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
-        const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
+        const int64_t columns = !packed_before && (direct || !space) ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + ROWS * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
             const int64_t kc = k - p < KC ? k - p : KC; \
@@ -216,8 +216,9 @@ DEFINE_PACK(f64, double)
                         rs = 1, cs = MR, next = MR * kc; \
                     } \
                     for (int64_t j = first; j < end; j += NR) \
-                        panel_##F(rows, kc, a_block, rs, cs, next, in_place ? b_block : packed + (j - first) * kc, \
-                                  ldb, accumulate, c + i * ldc + j, ldc, end - j < NR ? (int)(end - j) : NR); \
+                        panel_##F(rows, kc, a_block, rs, cs, next, \
+                                  in_place ? b_block + (j - first) * b_cs : packed + (j - first) * kc, ldb, \
+                                  accumulate, c + i * ldc + j, ldc, end - j < NR ? (int)(end - j) : NR); \
                 } \
             } \
         } \

@@ -148,7 +148,7 @@ static const struct entry {
     FLOAT(cos, 1, 1.6, NULL),
     FLOAT(tanh, 1, 2.5, NULL),
     FLOAT(erf, 1, 1.6, NULL),
-    FLOAT(sigmoid, 1, 2, NULL),
+    FLOAT(sigmoid, 1, 2.5, NULL),
     FLOAT(gelu, 1, 4, size_gelu),
     FLOAT(div, 2, 0.51, NULL),
     ANY(add, 2, ALL),

@@ -42,7 +42,8 @@ typedef ebb__loop ebb__loop_table[EBB_DTYPE_COUNT];
 
 /* Unary, of numbers (not bool, but sign). relu keeps NaN, the sign of NaN is 0. */
 extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loops_square, ebb__loops_sign;
-/* Unary, floating only; exp and log within 1.05 ulp, sin, cos and erf within 1.6, tanh within 2.5, sigmoid within 2. */
+/* Unary, floating only; exp and log within 1.05 ulp, sin, cos and erf within 1.6, tanh and sigmoid within
+ * 2.5. */
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
     ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid, ebb__loops_erf;
 /* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); min(x, 0) - log(1 + exp(-|x|)); x times the normal

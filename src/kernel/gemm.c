@@ -174,11 +174,10 @@ static void pack_panels(void *context, int64_t first, int64_t last) {
                                  ((char **)context)[1] + j * p->k * p->size);
 }
 
-/* Where each of several blocks of rows would pack b, it is packed once for all. */
+/* Where each of several tiles of rows would pack b, it is packed once for all. */
 static ebb_status pack_right(struct product *p, void **ret_block, size_t *ret_bytes) {
-    const int64_t blocks = p->m_tiles * ebb__divide_up(p->m_tile, EBB__GEMM_ROWS(p->size));
     const int64_t wide = 2 * ebb__isa.vector_bytes / p->size;
-    if (!ebb__isa.gemm_pack[p->dtype] || p->batch > 1 || blocks < 2 || !p->space_bytes) return EBB_OK;
+    if (!ebb__isa.gemm_pack[p->dtype] || p->batch > 1 || p->m_tiles < 2 || !p->space_bytes) return EBB_OK;
     *ret_bytes = ebb__gemm_packed(p->n, p->k, p->size);
     if (!(*ret_block = ebb__alloc(*ret_bytes))) return EBB_ERR_MEMORY;
     ebb__parallel_for(ebb__divide_up(p->n, wide), ebb__divide_up(PACKED_WORK, wide * p->k), pack_panels,

@@ -233,4 +233,49 @@ EBB_TEST(what_may_not_be_written_into_an_expanded_tensor) {
     }
 }
 
+/* ---- second derivatives, forward over reverse, of every operator in place ---- */
+
+struct written {
+    const struct ebb_op *op;
+    bool view;
+};
+
+/* The sum of y * y, where y, or a view of it, has been written. */
+static ebb_status write_and_square(ebb_list in, ebb_outputs *out, void *context) {
+    const struct written *w = context;
+    char name[80];
+    (void)snprintf(name, sizeof name, "%s_", w->op->name);
+    ebb_tensor *y = ebb_mul(in.t[0], 1.0), *self = w->view ? ebb_narrow(y, 0, 0, 2) : y;
+    ebb_tensor *a = ebb_mul(ebb_sin(w->view ? ebb_narrow(in.t[0], 0, 1, 2) : in.t[0]), 0.9), *b = ebb_mul(a, a);
+    ebb_tensor *all[] = {self, a, b};
+    if (ebb_call(name, ((ebb_list){w->op->n_in, all}))) out->t[out->n++] = ebb_sum(ebb_mul(y, y));
+    return ebb_error_status();
+}
+
+EBB_TEST(second_derivatives_forward_over_reverse) {
+    int compared = 0, wrong = 0;
+    for (int i = 0; i < ebb_op_count(); i++) {
+        struct written w = {ebb_op_get(i), false};
+        if (!w.op->inplace || w.op->n_in > 3) continue;
+        for (int view = 0; view < 2; view++) {
+            w.view = view;
+            EBB_SCOPE {
+                static const double values[] = {.3, .5, .7};
+                ebb_tensor *x = ebb_from_data(values, EBB_F64, EBB_DIMS(3)), *ones = ebb_ones_like(x), *a[1], *b[1];
+                if (ebb_hvp(write_and_square, &w, EBB_LIST(x), EBB_LIST(ones), NULL, a) ||
+                    ebb_vhp(write_and_square, &w, EBB_LIST(x), EBB_LIST(ones), NULL, b)) {
+                    ebb_clear_error(); /* other arguments, or no derivative */
+                    continue;
+                }
+                compared++;
+                if (ebb_item(ebb_max(ebb_abs(ebb_sub(a[0], b[0])))) > 1e-9) { /* false for NaN */
+                    print_error("%s_%s\n", w.op->name, view ? " of a view" : "");
+                    wrong++;
+                }
+            }
+        }
+    }
+    CHECK(wrong == 0 && compared > 150);
+}
+
 EBB_TEST_MAIN

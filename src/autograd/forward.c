@@ -276,7 +276,7 @@ ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
 /* ---- calls in place ---- */
 
 ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                              const struct ebb__level *outside, ebb_tensor **ret_apart) {
+                              const struct ebb__level *outside, ebb_tensor **ret_self, ebb_tensor **ret_apart) {
     bool any = false;
     for (struct ebb__level *l = ebb__thread.levels; l != outside; l = l->outer)
         any = (!l->batching && any_tangent(in, n, l)) || any;
@@ -286,7 +286,7 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
     for (int64_t i = 0; i < n; i++) from[i] = in[i];
     from[0] = ebb_clone(in[0]); /* whose value rules may want when self is overwritten */
     ebb_tensor *apart = from[0] ? ebb_call_op1(op, from, n, attrs) : NULL;
-    if (apart) ebb__ref(*ret_apart = apart);
+    if (apart) ebb__ref(*ret_self = from[0]), ebb__ref(*ret_apart = apart);
     ebb_scope_close(&scope);
     return apart ? EBB_OK : ebb_error_status();
 }
@@ -295,17 +295,17 @@ static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb_
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
     ebb_tensor *base = ebb__base(self);
-    if (!t && !base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
+    if (!t && !base) return ebb__tangent_set(self, level, value);
     if (!t) {
         ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(base), value);
         if (!zeros || ebb__tangent_set(base, level, zeros)) return ebb_error_status();
         t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;
-    return t ? share_one(self, NULL) : ebb_error_status();
+    return t ? EBB_OK : ebb_error_status();
 }
 
-ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart, const struct ebb__level *outside) {
+ebb_status ebb__forward_into(ebb_tensor *self, ebb_node *node, ebb_tensor *apart, const struct ebb__level *outside) {
     struct ebb__thread *th = &ebb__thread;
     struct ebb__level *levels = th->levels;
     ebb_status status = EBB_OK;
@@ -314,6 +314,7 @@ ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart, const struct e
         ebb_scope scope = ebb_scope_open();
         th->levels = l->outer;
         status = write_tangent(self, apart, l);
+        if (!status) status = ebb__share_with_saved(node, NULL, &self, 0, 1);
         th->levels = levels;
         ebb_scope_close(&scope);
     }

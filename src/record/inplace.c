@@ -160,7 +160,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__ROW] = {NULL}, *saved[EBB__ROW], *old = NULL,
-               *apart = NULL;
+               *unwritten = NULL, *apart = NULL;
     ebb_status status = ebb__call_check(op, in, n);
     if (!status && (!op->inplace || ebb__op_list(op) == 0)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
     if (!status && n > EBB__ROW)
@@ -181,7 +181,8 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     }
     if (!status && EBB_UNLIKELY(atomic_load_explicit(&self->storage->special, memory_order_relaxed) & EBB__NOTED))
         status = ebb__budget_write(self);
-    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, batch, &apart);
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status)
+        status = ebb__forward_apart(op, in, n, attrs, batch, &unwritten, &apart);
     /* what overlaps self without being self is read before it is written */
     for (int64_t i = 0; i < n && !status; i++) {
         saved[i] = in[i];
@@ -193,7 +194,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     }
     if (!status && !batch && reads_old_self(op, in, n)) { /* PyTorch keeps a copy, too */
         old = saved[0] = ebb__cast(self, (ebb_dtype)self->dtype);
-        if (!old) status = ebb_error_status();
+        if (!old || (unwritten && ebb__tangents_share(old, unwritten))) status = ebb_error_status();
         for (int64_t i = 1; i < n && is_packed(); i++)
             if (in[i] && in[i]->storage == self->storage) saved[i] = from[i] == in[i] ? old : from[i];
     }
@@ -202,13 +203,15 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         ebb__written(self, op->name, true);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);
         bool recorded = !ebb__thread.no_grad && ebb__is_recorded(op) && self->grad_fn;
+        ebb_node *node = recorded ? self->grad_fn : NULL; /* kept by the history of the base that it goes into */
         if (!status && self->base && recorded) status = ebb__view_written(self);
         const char *name = recorded ? ebb_tensor_name(self) : "";
         if (!status && name[0]) status = ebb__node_set_name(self->grad_fn, self->output_nr, name);
-        if (!status && apart) status = ebb__forward_into(self, apart, batch);
+        if (!status && apart) status = ebb__forward_into(self, node, apart, batch);
     }
     for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     ebb__unref(old);
+    ebb__unref(unwritten);
     ebb__unref(apart);
     if (!status) return self;
     ebb__call_failed(op, "_", in, n, before);

@@ -52,11 +52,12 @@ void ebb__tangents_release(struct ebb__autograd *a);
 ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                         ebb_tensor *const *out, int64_t n_out, const struct ebb__level *outside);
 
-/* The same for a call in place, in two steps. Before writing: the result apart, with its tangents (a reference), NULL
- * when no tangent is concerned; after: they are written into self's. */
+/* The same for a call in place, in two steps. Before writing: self as it is, and the result apart, with their tangents
+ * (references), NULL when no tangent is concerned; after: the result's are written into self's, and what `node` (NULL:
+ * none), which the call has recorded, saved of its output carries them. */
 ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                              const struct ebb__level *outside, ebb_tensor **ret_apart);
-ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart, const struct ebb__level *outside);
+                              const struct ebb__level *outside, ebb_tensor **ret_self, ebb_tensor **ret_apart);
+ebb_status ebb__forward_into(ebb_tensor *self, ebb_node *node, ebb_tensor *apart, const struct ebb__level *outside);
 
 /* Let what a node (NULL: none) has saved of its outputs, of which n from `first` on are given, carry what these carry,
  * and what it saved of views among its inputs (NULL: none) what those do. */

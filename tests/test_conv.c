@@ -272,4 +272,20 @@ EBB_TEST(failures_inside_of_kernels) {
     ebb_set_num_threads(0);
 }
 
+/* Rows of an image that taps are far apart in are not gathered with all that is between them. */
+EBB_TEST(taps_that_are_far_apart) {
+    EBB_SCOPE {
+        ebb_tensor *y[2];
+        for (int i = 0; i < 2; i++) {
+            const ebb_dtype dtype = i ? EBB_F64 : EBB_F32;
+            ebb_tensor *x = ebb_reshape(ebb_remainder(ebb_arange(0, 3 * 16 * 224, 1), 7), EBB_DIMS(1, 3, 16, 224));
+            ebb_tensor *w = ebb_reshape(ebb_remainder(ebb_arange(0, 8 * 27, 1), 5), EBB_DIMS(8, 3, 3, 3));
+            y[i] = ebb_conv2d(ebb_to(x, dtype), ebb_to(w, dtype), .padding = EBB_DIMS(1700000, 1),
+                              .dilation = EBB_DIMS(1700000, 1));
+        }
+        CHECK(y[0] && ebb_tensor_numel(y[0]) == 8 * 16 * 224);
+        CHECK(ebb_item(ebb_max(ebb_abs(ebb_sub(y[0], y[1])))) == 0);
+    }
+}
+
 EBB_TEST_MAIN

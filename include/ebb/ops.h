@@ -429,9 +429,14 @@ typedef struct ebb_flash_attention_backward_options {
  *     flash_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor
  *     logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none) -> Tensor
  *     grad_query, Tensor grad_key, Tensor grad_value
- * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: 'that of the same in matrix
- * products'; of query: 'likewise'; of key: 'likewise'; of value: 'likewise'; of output: 'likewise'; of logsumexp:
- * 'likewise'; of grad_logsumexp: 'likewise'; of attn_mask: 'likewise'.
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: 'the gradient of the formulas of
+ * flash_attention, written in matrix products'; of query: 'the gradient of the formulas of flash_attention, written
+ * in matrix products'; of key: 'the gradient of the formulas of flash_attention, written in matrix products'; of
+ * value: 'the gradient of the formulas of flash_attention, written in matrix products'; of output: 'the gradient of
+ * the formulas of flash_attention, written in matrix products'; of logsumexp: 'the gradient of the formulas of
+ * flash_attention, written in matrix products'; of grad_logsumexp: 'the gradient of the formulas of flash_attention,
+ * written in matrix products'; of attn_mask: 'the gradient of the formulas of flash_attention, written in matrix
+ * products'.
  * Inputs are promoted to a common dtype. Floating point only.
  * torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward */
 EBB_API ebb_tensor *ebb_flash_attention_backward(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options EBB_DEFAULT);
@@ -2963,9 +2968,14 @@ typedef struct ebb_lstm_recurrence_backward_options {
  * gradients that are given.
  *     lstm_recurrence_backward(Tensor cx, Tensor cells, Tensor activations, Tensor? w_hh, Tensor? grad_output,
  *     Tensor? grad_cells, Tensor? grad_activations) -> Tensor grad_gates, Tensor grad_cx, Tensor grad_hx
- * Gradient (ThnnFusedLstmCellBackwardBackward0) of cx: 'that of the same, step by step'; of cells: 'likewise'; of
- * activations: 'likewise'; of w_hh: 'likewise'; of grad_output: 'likewise'; of grad_cells: 'likewise'; of
- * grad_activations: 'likewise'.
+ * Gradient (ThnnFusedLstmCellBackwardBackward0) of cx: 'the gradient of d_gates, the formulas of lstm_recurrence,
+ * written with operators for each step'; of cells: 'the gradient of d_gates, the formulas of lstm_recurrence,
+ * written with operators for each step'; of activations: 'the gradient of d_gates, the formulas of lstm_recurrence,
+ * written with operators for each step'; of w_hh: 'the gradient of d_gates, the formulas of lstm_recurrence, written
+ * with operators for each step'; of grad_output: 'the gradient of d_gates, the formulas of lstm_recurrence, written
+ * with operators for each step'; of grad_cells: 'the gradient of d_gates, the formulas of lstm_recurrence, written
+ * with operators for each step'; of grad_activations: 'the gradient of d_gates, the formulas of lstm_recurrence,
+ * written with operators for each step'.
  * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten._thnn_fused_lstm_cell_backward */
 EBB_API ebb_tensor *ebb_lstm_recurrence_backward(ebb_tensor *cx, ebb_tensor *cells, ebb_tensor *activations, ebb_lstm_recurrence_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -38,11 +38,18 @@ static int64_t width_of(const ebb__conv *c) {
     return ebb__round_up(c->out[2], ebb__isa.direct.columns) + (c->kernel[2] - 1) * c->dilation[2] / c->stride[2];
 }
 
+/* Rows of the image from the first to the last that a band of outputs reads. */
+static int64_t rows_of(const ebb__conv *c) {
+    return (ebb__least(BAND, c->out[1]) - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1;
+}
+
 bool ebb__direct_pays(const ebb__conv *c) {
     const int64_t tile = ebb__isa.direct.columns, taps = taps_of(c);
     if (!tile || c->dtype != EBB_F32 || c->groups != 1 || c->in_channels > CHANNELS || c->in[0] != 1 ||
         c->kernel[0] != 1 || c->padding[0] != 0 || ebb__volume(c->kernel) == 1 || taps > TAPS)
         return false;
+    /* Those between rows that are read are copied, too, and may be any number. */
+    if (rows_of(c) > ebb__least(BAND, c->out[1]) * c->kernel[1]) return false;
     return 5 * c->out[2] >= 4 * ebb__round_up(c->out[2], tile / 2) && /* few lanes are idle */
            c->in_channels * c->kernel[1] * c->stride[2] * width_of(c) <= ROW_FLOATS && work_of(c) >= WORK;
 }
@@ -50,7 +57,7 @@ bool ebb__direct_pays(const ebb__conv *c) {
 static struct job job_of(const ebb__conv *c) {
     struct job j = {.c = c, .bands = ebb__divide_up(c->out[1], BAND), .width = width_of(c), .thread = &ebb__thread};
     const int64_t stride = c->stride[2];
-    j.rows = (ebb__least(BAND, c->out[1]) - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1;
+    j.rows = rows_of(c);
     int32_t *at = j.at;
     for (int64_t channel = 0; channel < c->in_channels; channel++)
         for (int64_t i = 0; i < c->kernel[1]; i++)

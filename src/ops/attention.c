@@ -235,6 +235,7 @@ static void backward_batch(struct ebb_batch_call *b) {
     else ebb_batch_leading(b);
 }
 
+#define DERIVED "'the gradient of the formulas of flash_attention, written in matrix products'"
 const struct ebb_op ebb_op_flash_attention_backward = {
     EBB_SIGNATURE(
         flash_attention_backward,
@@ -252,8 +253,7 @@ const struct ebb_op ebb_op_flash_attention_backward = {
     .vjp = backward_vjp,
     .batch = backward_batch,
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
-    .formula = EBB_FORMULAS("'that of the same in matrix products'", "'likewise'", "'likewise'", "'likewise'",
-                            "'likewise'", "'likewise'", "'likewise'", "'likewise'"),
+    .formula = EBB_FORMULAS(DERIVED, DERIVED, DERIVED, DERIVED, DERIVED, DERIVED, DERIVED, DERIVED),
     .samples = EBB_SAMPLES(
         "(2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,3)", "(3,2) (3,2) (3,2) (3,2) (3,2) (3) (3) is_causal=true",
         "(3,2) (3,2) (3,2) (3,2) (3,2) (3) none (3,3) scale=0.3", "! (2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,2)",

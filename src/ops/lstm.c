@@ -248,6 +248,7 @@ static void backward_batch(struct ebb_batch_call *b) {
 }
 
 #define B_ALL 127u
+#define DERIVED "'the gradient of d_gates, the formulas of lstm_recurrence, written with operators for each step'"
 const struct ebb_op ebb_op_lstm_recurrence_backward = {
     EBB_SIGNATURE(lstm_recurrence_backward,
                   "Tensor cx, Tensor cells, Tensor activations, Tensor? w_hh, Tensor? grad_output, Tensor? grad_cells, "
@@ -266,8 +267,7 @@ const struct ebb_op ebb_op_lstm_recurrence_backward = {
     .vjp = backward_vjp,
     .batch = backward_batch,
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
-    .formula = EBB_FORMULAS("'that of the same, step by step'", "'likewise'", "'likewise'", "'likewise'", "'likewise'",
-                            "'likewise'", "'likewise'"),
+    .formula = EBB_FORMULAS(DERIVED, DERIVED, DERIVED, DERIVED, DERIVED, DERIVED, DERIVED),
     .samples = EBB_SAMPLES("(2) (2) (8) none (2)", "(3,2) (3,2) (3,8) (8,2) (3,2) (3,2) (3,8)",
                            "(2,2) (3,2,2) (3,2,8) (8,2) (3,2,2)", "(2,2) (3,2,2) (3,2,8) none none (3,2,2)",
                            "(2,1) (2,2,1) (2,2,4) (4,1) none none (2,2,4)", "(0,2) (2,0,2) (2,0,8) (8,2) (2,0,2)",
@@ -287,6 +287,10 @@ static bool recur(struct ebb_forward *f, ebb_tensor **ret_output, ebb_tensor **r
 
 static ebb_list cell_compose(struct ebb_forward *f) {
     ebb_tensor **out = ebb_list_room(2);
+    if (ebb_tensor_ndim(f->in[0]) > 2) {
+        ebb_fail(EBB_ERR_SHAPE, "expected input (batch, in) or (in); lstm_layer takes steps");
+        return (ebb_list){0, NULL};
+    }
     return (ebb_list){out && recur(f, &out[0], &out[1]) ? 2 : 0, out};
 }
 
@@ -303,7 +307,7 @@ const struct ebb_op ebb_op_lstm_cell = {
     .samples = EBB_SAMPLES("(3,4) (3,2) (3,2) (8,4) (8,2) (8) (8)", "(4) (2) (2) (8,4) (8,2)",
                            "(3,4) (3,2) (3,2) (8,4) (8,2) (8)", "(0,4) (0,2) (0,2) (8,4) (8,2) (8) (8)",
                            "! (3,4) (3,2) (3,2) (8,4) (8,3)", "! (3,4) (3,2) (3,2) (8,3) (8,2)",
-                           "! (3,4) (2,2) (2,2) (8,4) (8,2)"),
+                           "! (3,4) (2,2) (2,2) (8,4) (8,2)", "! (5,3,4) (3,2) (3,2) (8,4) (8,2)"),
 };
 
 static ebb_list layer_compose(struct ebb_forward *f) {

@@ -153,6 +153,10 @@ ebb_status ebb__page_add(struct ebb__page *page, const struct ebb__report *r, co
     struct ebb__json_view v = ebb__page_view(page);
     ebb__page_open(page, words);
     ebb_status status = drawn_nodes(r) <= DRAWN ? draw(&page->json, r) : EBB_OK;
+    if (status == EBB_ERR_UNSUPPORTED) { /* without a drawing the page shows the tape */
+        ebb_clear_error();
+        status = EBB_OK;
+    }
     v.key = "report";
     if (!status) status = ebb__report_json_in(r, &v);
     ebb__json_close(&page->json);

@@ -141,9 +141,11 @@ struct ebb__report {
     struct ebb__report_hessian *hessian;
     int64_t n_hessian;
     int64_t hessian_elements; /* of all variables together; more than EBB__HESSIAN_MOST: it was not computed */
-    double hessian_worst;     /* against differences of gradients */
+    bool hessian_checked;     /* against differences of gradients: somewhere there were any */
+    double hessian_worst;
     struct ebb__report_tangents *tangents;
     int64_t n_tangents;
+    bool tangents_checked; /* against sums of gradients: somewhere they are numbers */
     double tangents_worst;
     int64_t saved_bytes; /* that the graph holds beyond variables and constants */
     ebb_tensor **kept;   /* what is given back at the end */

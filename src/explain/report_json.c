@@ -270,17 +270,27 @@ static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_close(j);
 }
 
+/* Whether a check came out well; null where there was nothing to compare. */
+static void write_ok(struct ebb__json *j, bool compared, bool ok) {
+    if (compared) ebb__json_bool(j, "ok", ok);
+    else ebb__json_null(j, "ok");
+}
+
 static void write_check(const struct ebb__json_view *v, const struct ebb__report *r) {
     struct ebb__json *j = v->j;
     bool ok;
     double worst = ebb__report_worst(r, &ok);
     if (!r->checked) return;
     ebb__json_open(j, "check", '{');
-    ebb__json_bool(j, "ok", ok);
+    write_ok(j, ebb__report_any_check(r), ok);
     ebb__json_value(j, "worst", worst);
     ebb__json_value(j, "tolerance", r->tolerance);
-    const char *bad[2];
-    for (int lang = 0; lang < 2; lang++) bad[lang] = ebb__report_not_finite(v->arena, r, (enum ebb_language)lang);
+    const char *bad[2], *verdict[2];
+    for (int lang = 0; lang < 2; lang++) {
+        bad[lang] = ebb__report_not_finite(v->arena, r, (enum ebb_language)lang);
+        verdict[lang] = ebb__report_verdict(v->arena, r, (enum ebb_language)lang, &ok);
+    }
+    ebb__json_say(v, "verdict", verdict[EBB_ENGLISH], verdict[EBB_CHINESE]);
     if (bad[0][0]) ebb__json_say(v, "not_finite", bad[EBB_ENGLISH], bad[EBB_CHINESE]);
     ebb__json_close(j);
 }
@@ -303,7 +313,7 @@ static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
         ebb__json_close(j);
     }
     ebb__json_close(j);
-    ebb__json_bool(j, "ok", r->hessian_worst <= 10 * r->tolerance);
+    write_ok(j, r->hessian_checked, r->hessian_worst <= 10 * r->tolerance);
     ebb__json_value(j, "worst", r->hessian_worst);
     ebb__json_close(j);
 }
@@ -326,7 +336,7 @@ static void write_tangents(struct ebb__json *j, const struct ebb__report *r) {
         ebb__json_close(j);
         ebb__json_value(j, "sum", t->sum);
         ebb__json_value(j, "expected", t->expected);
-        ebb__json_bool(j, "ok", t->away <= r->tolerance);
+        write_ok(j, !isnan(t->away), t->away <= r->tolerance);
         ebb__json_close(j);
     }
     ebb__json_close(j);

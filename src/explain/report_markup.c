@@ -398,9 +398,8 @@ static void tell_hessian(struct writer *w) {
     }
     if (w->r->n_hessian > 1) text(w, SAY(w, EBB__SAY_HESSIAN_BLOCKS));
     if (w->r->n_hessian > 1) OUT(w, "\n\n");
-    if (w->r->n_hessian)
-        text(w, SAY(w, w->r->hessian_worst <= 10 * w->r->tolerance ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD,
-                    PRINT(w, "%.1e", w->r->hessian_worst)));
+    bool ok;
+    if (w->r->n_hessian) text(w, ebb__report_hessian_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n");
 }
 
@@ -424,9 +423,8 @@ static void tell_tangents(struct writer *w) {
         table_end(w);
         OUT(w, "\n");
     }
-    text(w, SAY(w, w->r->tangents_worst <= w->r->tolerance ? EBB__SAY_TANGENTS_OK : EBB__SAY_TANGENTS_BAD,
-                or_empty(ebb__report_of(w->r, w->r->root, w->r->root_output)->name.in[EBB__UNICODE]),
-                PRINT(w, "%.1e", w->r->tangents_worst)));
+    bool ok;
+    text(w, ebb__report_tangents_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n");
 }
 

@@ -316,6 +316,13 @@ static void tell_check(struct teller *t) {
 
 /* ---- second derivatives, forward mode ---- */
 
+static void tell_verdict(struct teller *t, const char *(*of)(struct ebb__arena *, const struct ebb__report *,
+                                                             enum ebb_language, bool *)) {
+    bool ok;
+    const char *verdict = of(&t->arena, t->r, t->view->lang, &ok);
+    (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad, verdict, t->plain);
+}
+
 static void tell_hessian(struct teller *t) {
     struct ebb__table table = {.columns = 3};
     const char *root = name_of(t->r, t->r->root, t->r->root_output);
@@ -343,10 +350,7 @@ static void tell_hessian(struct teller *t) {
     print_table(t, &table);
     (void)fputc('\n', t->to);
     if (t->r->n_hessian > 1) remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_HESSIAN_BLOCKS));
-    bool ok = t->r->hessian_worst <= 10 * t->r->tolerance;
-    (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad,
-                  SAY(t, ok ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD, PRINT(t, "%.1e", t->r->hessian_worst)),
-                  t->plain);
+    tell_verdict(t, ebb__report_hessian_verdict);
 }
 
 static void tell_tangents(struct teller *t) {
@@ -370,11 +374,8 @@ static void tell_tangents(struct teller *t) {
         shown++;
     }
     print_table(t, &table);
-    bool ok = t->r->tangents_worst <= t->r->tolerance;
-    (void)fprintf(t->to, "\n%s%s%s\n", ok ? t->good : t->bad,
-                  SAY(t, ok ? EBB__SAY_TANGENTS_OK : EBB__SAY_TANGENTS_BAD,
-                      name_of(t->r, t->r->root, t->r->root_output), PRINT(t, "%.1e", t->r->tangents_worst)),
-                  t->plain);
+    (void)fputc('\n', t->to);
+    tell_verdict(t, ebb__report_tangents_verdict);
 }
 
 /* ---- the whole ---- */

@@ -154,12 +154,34 @@ double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
     return worst;
 }
 
+bool ebb__report_any_check(const struct ebb__report *r) {
+    for (int64_t i = 0; i < r->n_checks; i++)
+        if (r->checks[i].numeric) return true;
+    return false;
+}
+
+const char *ebb__report_hessian_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                        bool *ret_ok) {
+    *ret_ok = r->hessian_checked && r->hessian_worst <= 10 * r->tolerance;
+    if (!r->hessian_checked) return ebb__phrase_of(a, lang, EBB__SAY_CHECK_NOWHERE);
+    return ebb__phrase_of(a, lang, *ret_ok ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD,
+                          ebb__arena_print(a, "%.1e", r->hessian_worst));
+}
+
+const char *ebb__report_tangents_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                         bool *ret_ok) {
+    *ret_ok = r->tangents_checked && r->tangents_worst <= r->tolerance;
+    if (!r->tangents_checked) return ebb__phrase_of(a, lang, EBB__SAY_CHECK_NOWHERE);
+    const char *root = ebb__report_of(r, r->root, r->root_output)->name.in[EBB__UNICODE];
+    return ebb__phrase_of(a, lang, *ret_ok ? EBB__SAY_TANGENTS_OK : EBB__SAY_TANGENTS_BAD, root ? root : "",
+                          ebb__arena_print(a, "%.1e", r->tangents_worst));
+}
+
 const char *ebb__report_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
                                 bool *ret_ok) {
     double worst = ebb__report_worst(r, ret_ok);
-    bool any = false;
-    for (int64_t i = 0; i < r->n_checks; i++) any = any || r->checks[i].numeric;
-    if (!r->checked || !any) return ebb__phrase_of(a, lang, r->checked ? EBB__SAY_CHECK_NOWHERE : EBB__SAY_CHECK_NONE);
+    if (!r->checked || !ebb__report_any_check(r))
+        return ebb__phrase_of(a, lang, r->checked ? EBB__SAY_CHECK_NOWHERE : EBB__SAY_CHECK_NONE);
     return ebb__phrase_of(a, lang, *ret_ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD, ebb__arena_print(a, "%.1e", worst),
                           ebb__arena_print(a, "%.0e", r->tolerance));
 }

@@ -44,6 +44,13 @@ const char *ebb__report_part(struct ebb__arena *a, const struct ebb__report_node
 const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node);
 /* The largest difference of all checks, and whether all are within the tolerance. */
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok);
+/* What the checks of second derivatives and of tangents say, in a sentence; in the arena. */
+const char *ebb__report_hessian_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                        bool *ret_ok);
+const char *ebb__report_tangents_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                         bool *ret_ok);
+/* Whether any of a gradient's elements was compared with differences. */
+bool ebb__report_any_check(const struct ebb__report *r);
 /* What the checks say, in a sentence; in the arena. */
 const char *ebb__report_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
                                 bool *ret_ok);

@@ -60,7 +60,8 @@ ebb_status ebb__report_forward_mode(struct ebb__report *r, const struct ebb__exp
             if (!t->values || evaluate(r, e, v, tensors, t)) return ebb_error_status();
             t->expected = sum_of(r->nodes[i].out[0].gradient);
             t->away = fabs(t->sum - t->expected) / fmax(1, fabs(t->expected));
-            if (isnan(t->sum) && isnan(t->expected)) t->away = 0;
+            if (isnan(t->sum) && isnan(t->expected)) continue;
+            r->tangents_checked = true;
             r->tangents_worst = ebb__worse(r->tangents_worst, t->away);
         }
     }

@@ -72,3 +72,8 @@ void ebb__json_bool(struct ebb__json *j, const char *key, bool value) {
     lead(j, key);
     (void)fputs(value ? "true" : "false", j->to);
 }
+
+void ebb__json_null(struct ebb__json *j, const char *key) {
+    lead(j, key);
+    (void)fputs("null", j->to);
+}

@@ -25,5 +25,6 @@ void ebb__json_number(struct ebb__json *j, const char *key, double value); /* 17
 void ebb__json_int(struct ebb__json *j, const char *key, int64_t value);
 void ebb__json_uint(struct ebb__json *j, const char *key, uint64_t value);
 void ebb__json_bool(struct ebb__json *j, const char *key, bool value);
+void ebb__json_null(struct ebb__json *j, const char *key);
 
 #endif

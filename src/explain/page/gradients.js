@@ -348,6 +348,8 @@
         make('td', { class: !c ? undefined : c.ok ? 'good' : 'bad' }, c && seen ? verdict(c.ok, c.worst) : '·'));
     });
     $('gradients').replaceChildren(make('thead', {}, row([[w.gradient], [w.value], [w.differences, 'differences'], [w.differ]])), make('tbody', {}, rows));
+    const c = r.check, all = r.gradients.every(g => p.total[`${g.node}.0`]);
+    $('checked').replaceChildren(...(c && all ? [make('span', { class: c.ok ? 'good' : c.ok === null ? undefined : 'bad' }, Ebb.both(c.verdict)), c.not_finite ? ` ${Ebb.both(c.not_finite)}` : ''] : []));
     $('held').textContent = w.heldall(r.saved_bytes) + (r.root.summed ? ' ' + w.summed : '');
   }
 
@@ -377,7 +379,7 @@
     const head = make('tr', {}, make('td'), variables.map(v => make('th', { scope: 'colgroup', colspan: v.n }, v.name)));
     const size = all > WALLS ? ' tiny' : '';
     return [make('div', { class: 'scroll' }, make('table', { class: `heat blocks${small ? ' small' : ''}${size}`, id: 'hessian', 'aria-labelledby': 'title-hessian' }, make('thead', {}, head), make('tbody', {}, rows))),
-      make('p', { class: h.ok ? 'good' : 'bad' }, (h.ok ? w.hessianok : w.hessianbad)(Number(h.worst).toExponential(1)))];
+      h.ok === null ? null : make('p', { class: h.ok ? 'good' : 'bad' }, (h.ok ? w.hessianok : w.hessianbad)(Number(h.worst).toExponential(1)))].filter(Boolean);
   }
 
   /* ---- forward mode: the tangents of the values that are known, variable by variable ---- */
@@ -393,7 +395,7 @@
     const done = known.has(r.root.node);
     $('tangents').replaceChildren(make('thead', {}, row([[w.details], ...list.map(t => [w.moves(output(t.node).name)])])), make('tbody', {}, rows),
       ...(done ? [make('tfoot', {}, foot(`${output(r.root.node, r.root.output).name}: ${w.sum}`, t => t.sum), foot(w.expected, t => t.expected),
-        make('tr', {}, make('th', { scope: 'row' }, w.differ), list.map(t => make('td', { class: t.ok ? 'good' : 'bad' }, verdict(t.ok, Math.abs(t.sum - t.expected))))))] : []));
+        make('tr', {}, make('th', { scope: 'row' }, w.differ), list.map(t => t.ok === null ? make('td', {}, '·') : make('td', { class: t.ok ? 'good' : 'bad' }, verdict(t.ok, Math.abs(t.sum - t.expected))))))] : []));
   }
 
   function legend() {
@@ -407,7 +409,7 @@
     chosen = -1;
     $('stage').className = 'graph';
     const r = report(), part = (id, ...content) => make('section', { 'aria-labelledby': `title-${id}` }, make('h2', { id: `title-${id}` }), content);
-    $('beside').replaceChildren(...[part('gradients', make('div', { class: 'tables' }, make('table', { id: 'gradients', 'aria-labelledby': 'title-gradients' })), make('p', { class: 'about', id: 'held' })),
+    $('beside').replaceChildren(...[part('gradients', make('div', { class: 'tables' }, make('table', { id: 'gradients', 'aria-labelledby': 'title-gradients' })), make('p', { id: 'checked' }), make('p', { class: 'about', id: 'held' })),
       part('details', make('div', { id: 'details' })), r.hessian ? part('hessian', make('div', { id: 'second' })) : '',
       r.tangents ? part('tangents', make('p', { class: 'about', id: 'rate' }), make('div', { class: 'tables' }, make('table', { id: 'tangents', 'aria-labelledby': 'title-tangents' }))) : ''].filter(Boolean));
     if (!$('legend')) $('stage').after(make('ul', { id: 'legend' }));

@@ -7,7 +7,8 @@ otherwise COUNT of them from number FIRST on are written to FILE, which EBB_PROG
 A program is a list of lines, each an instruction; what it returns are the next values, numbered from 0. One that fails ends
 in "!". Numbers that hooks, rules and functions have noted by then follow in a line after ">", and at the end a line after
 "=" for each value: whether it requires gradients, its version, its node, the numbers of it and of its gradient. The numbers
-of a tensor are the sum of its elements, each times its place. test_programs.c says what the instructions do."""
+of a tensor are the sum of its elements, each times its place. A program that a pass has ended by failing has "..." in place
+of the values. test_programs.c says what the instructions do."""
 import math
 import pathlib
 import random
@@ -424,7 +425,9 @@ class Program:
         if not self.failed_pass:
             self.sum()
             self.backward()
-        if not self.failed_pass:
+        if self.failed_pass:
+            self.lines.append("...")
+        else:
             for k, t in enumerate(self.values):
                 node = t.grad_fn.name().rsplit("::")[-1] if t.grad_fn else "-"
                 gradient = f"{number(t.grad):.12g}" if (t.is_leaf or t.retains_grad) and t.grad is not None else "-"

@@ -113,6 +113,39 @@ EBB_TEST(stops_when_all_that_is_needed_is_there) {
     }
 }
 
+/* An operator of two results, exp(x) and its sine. */
+static ebb_list exp_and_sine(struct ebb_forward *f) {
+    ebb_tensor **t = ebb_list_room(2);
+    if (!t) return (ebb_list){0, NULL};
+    t[0] = ebb_exp(f->in[0]);
+    t[1] = ebb_sin(t[0]);
+    return (ebb_list){2, t};
+}
+static const struct ebb_op exp_and_sine_op = {.name = "exp_and_sine",
+                                              .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
+                                              .n_in = 1,
+                                              .n_out = 2,
+                                              .dtypes = EBB_FLOATING,
+                                              .compose_list = exp_and_sine};
+static ebb_status calls_exp_and_sine(ebb_list in, ebb_outputs *ret_out, void *context) {
+    (void)context;
+    ebb_tensor *out[2] = {NULL};
+    if (ebb_call_op(&exp_and_sine_op, in.t, 1, NULL, out)) return ebb_error_status();
+    ret_out->t[ret_out->n++] = ebb_add(out[0], out[1]);
+    return ebb_error_status();
+}
+
+EBB_TEST(stops_within_an_operator_of_several_results) {
+    EBB_SCOPE {
+        ebb_tensor *x = parameter(3, 0), *y = ebb_checkpoint(calls_exp_and_sine, NULL, EBB_LIST(x)).t[0], *want;
+        CHECK(ebb_backward(ebb_sum(y)) == EBB_OK);
+        ebb_outputs plain = {0};
+        CHECK(!calls_exp_and_sine(EBB_LIST(x), &plain, NULL));
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(plain.t[0])), EBB_LIST(x), &want));
+        CHECK(same(ebb_tensor_grad(x), want));
+    }
+}
+
 /* Saves in two steps, after which it looks at what it has. */
 static ebb_status looks(ebb_list in, ebb_outputs *ret_out, void *context) {
     int *finished = context;

@@ -256,6 +256,68 @@ EBB_TEST(parts_of_operators_are_not_named) {
     CHECK(errors > 1000);
 }
 
+/* ---- an error of what the user has written has the name and the inputs of what failed there ---- */
+
+static ebb_tensor *refused(ebb_tensor *x) { return ebb_matmul(x, ebb_ones(EBB_DIMS(7, 7))); }
+#define REFUSED \
+    "matmul: inner dimensions of [2, 3] and [7, 7] differ: 3 and 7; inputs: self float32 [2, 3], other float32 [7, 7]"
+
+static void *pack_refused(ebb_tensor *t, void *context) {
+    (void)context;
+    ebb_tensor *kept = refused(t);
+    return kept ? ebb_keep(kept) : NULL;
+}
+static ebb_tensor *unpack_nothing(void *packed, void *context) {
+    (void)context;
+    return packed;
+}
+static ebb_tensor *own_compose(struct ebb_forward *f) { return refused(f->in[0]); }
+static ebb_status own_forward(struct ebb_forward *f) { return refused(f->in[0]) ? EBB_OK : ebb_error_status(); }
+static ebb_status own_copy(struct ebb_forward *f) {
+    memcpy(ebb_tensor_data(f->out[0]), ebb_tensor_data(f->in[0]), (size_t)ebb_tensor_numel(f->in[0]) * sizeof(float));
+    return EBB_OK;
+}
+static void own_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, refused(v->grad[0])); }
+#define OWN .name = "own", .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}), .n_in = 1, .dtypes = EBB_DTYPES(EBB_F32)
+static const struct ebb_op by_parts = {OWN, .compose = own_compose}, by_forward = {OWN, .forward = own_forward},
+                           by_rule = {OWN, .forward = own_copy, .contiguous = true, .vjp = own_vjp};
+static ebb_status calls_by_rule(ebb_list in, ebb_outputs *ret_out, void *context) {
+    (void)context;
+    ret_out->t[ret_out->n++] = ebb_call_op1(&by_rule, in.t, 1, NULL);
+    return ebb_error_status();
+}
+
+/* As WRONG, at the line of refused(). */
+static void named(const char *op, const char *text) {
+    CHECK(ebb_error() && !strcmp(ebb_error()->op, op));
+    CHECK_ERROR(EBB_ERR_SHAPE, text);
+}
+
+EBB_TEST(parts_of_what_the_user_wrote_are_named) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2, 3), .requires_grad = true), *y = ebb_mul(x, 1.0),
+                   *b = ebb_ones(EBB_DIMS(2));
+        const ebb_saved_hooks hooks = {.pack = pack_refused, .unpack = unpack_nothing};
+        EBB_SAVED_HOOKS(hooks) {
+            CHECK(!ebb_mul(x, x));
+            named("mul", REFUSED);
+            CHECK(!ebb_mul_(y, x));
+            named("mul_", REFUSED);
+            CHECK(!ebb_linear(x, ebb_ones(EBB_DIMS(2, 3), .requires_grad = true), .bias = b)); /* of its parts */
+            named("linear", REFUSED);
+            CHECK(!ebb_rms_norm(x, EBB_DIMS(3))); /* and of its own node */
+            named("rms_norm", REFUSED);
+        }
+        CHECK(!ebb_call_op1(&by_parts, &x, 1, NULL));
+        named("own", REFUSED);
+        EBB_NO_GRAD CHECK(!ebb_call_op1(&by_forward, &x, 1, NULL));
+        named("own", REFUSED);
+        ebb_outputs tangents = {0};
+        CHECK(ebb_jvp(calls_by_rule, NULL, EBB_LIST(x), EBB_LIST(ebb_ones(EBB_DIMS(2, 3))), NULL, &tangents));
+        named("own", REFUSED);
+    }
+}
+
 EBB_TEST(overloads_are_named_as_they_were_called) {
     EBB_SCOPE {
         ebb_tensor *a = ebb_ones(EBB_DIMS(2, 3));

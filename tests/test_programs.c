@@ -434,7 +434,8 @@ static bool value_differs(int k, const char *line, char *why, size_t size) {
 /* A program up to the next one, or the end of the file. False when something differs, and `why` says what. */
 static bool run_program(FILE *file, char *line, char *why, size_t size) {
     int shown = 0;
-    bool differs = false;
+    char nothing[] = "";
+    bool differs = false, untold = false;
     memset(&p, 0, sizeof p);
     quiet = false;
     n_notes = 0;
@@ -446,11 +447,13 @@ static bool run_program(FILE *file, char *line, char *why, size_t size) {
                 differs = notes_differ(line + 1, why, size);
                 n_notes = 0;
             } else if (*line == '=') {
-                differs = value_differs(shown++, line + 2, why, size);
+                differs = notes_differ(nothing, why, size) || value_differs(shown++, line + 2, why, size);
+            } else if (!strcmp(line, "...")) {
+                untold = true;
             } else {
                 const size_t length = strlen(line);
                 const bool fails = length > 2 && line[length - 1] == '!';
-                if (n_notes) differs = notes_differ(line + length, why, size);
+                differs = notes_differ(nothing, why, size);
                 if (differs) continue;
                 instruction(line);
                 const ebb_error_info *e = ebb_error();
@@ -461,10 +464,40 @@ static bool run_program(FILE *file, char *line, char *why, size_t size) {
                 ebb_clear_error();
             }
         }
+        if (!differs) differs = notes_differ(nothing, why, size);
+        if (!differs && (differs = shown != (untold ? 0 : p.n)))
+            (void)snprintf(why, size, "%d values, in PyTorch %d", p.n, shown);
         while (p.n_blocks) close_block();
         for (int k = 0; k < p.n; k++) (void)ebb_set_grad(p.value[k], NULL); /* with create_graph they lead back to it */
     }
     return !differs;
+}
+
+EBB_TEST(what_differs_is_told) {
+    static const char start[] = "leaf 2 1 2\nhook look 0\nsum 0\nbackward 1 00\n";
+    static const struct {
+        const char *rest, *why;
+    } programs[] = {{"> 50 3\n= 1 0 - 5 3\n= 1 0 SumBackward0 3 -\n", ""},
+                    {"= 1 0 - 5 3\n= 1 0 SumBackward0 3 -\n", "2 notes, in PyTorch 0"},
+                    {"neg 0\n", "2 notes, in PyTorch 0"},
+                    {"", "2 notes, in PyTorch 0"},
+                    {"> 50 4\n", "note 1 is 3, in PyTorch 4"},
+                    {"> 50 3\n= 1 0 - 5 3\n", "2 values, in PyTorch 1"},
+                    {"> 50 3\n= 1 0 - 5 3\n= 1 0 SumBackward0 3 -\n= 1 0 - 5 3\n", "value 2 is missing"},
+                    {"> 50 3\n= 1 0 - 5 4\n", "value 0: "}};
+    char *line = malloc(LINE);
+    CHECK(line);
+    for (size_t k = 0; k < sizeof programs / sizeof *programs; k++) {
+        char why[1024] = "";
+        FILE *file = tmpfile();
+        CHECK(file && fputs(start, file) >= 0 && fputs(programs[k].rest, file) >= 0);
+        rewind(file);
+        CHECK(run_program(file, line, why, sizeof why) == !*programs[k].why);
+        CHECK(!strncmp(why, programs[k].why, strlen(programs[k].why)));
+        (void)fclose(file);
+        CHECK_NO_LEAK();
+    }
+    free(line);
 }
 
 EBB_TEST(programs_come_out_as_in_pytorch) {

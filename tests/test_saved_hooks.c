@@ -198,6 +198,13 @@ EBB_TEST(what_is_overwritten) {
         }
         CHECK(ebb_backward(ebb_sum(own), .create_graph = true) == EBB_OK);
         CHECK_VALUES(ebb_tensor_grad(x), 0, 2 * (2 * 4 * 16), 2 * (2 * 16 * 4 + 4 * 64)); /* (a b)^2 + b^4, a = b = 4 */
+        ebb_set_grad(x, NULL);
+        own = ebb_mul(x, 2.0); /* the same bytes as another dtype are other elements */
+        ebb_tensor *bits = ebb_view_dtype(ebb_detach(own), EBB_I64);
+        const double factor = ebb_item(ebb_select(bits, 0, 0));
+        EBB_SAVED_HOOKS(copies(&c)) ebb_mul_(own, bits);
+        CHECK(ebb_backward(ebb_sum(own)) == EBB_OK);
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 2 * factor, 2 * factor);
         own = ebb_mul(x, 2.0);
         EBB_NO_SAVED_HOOKS("no hooks") ebb_mul_(own, own);
         CHECK(ebb_backward(ebb_sum(own)) == EBB_ERR_VERSION); /* without hooks it is lost */

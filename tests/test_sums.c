@@ -131,6 +131,39 @@ EBB_TEST(rules_on_trial_add_nothing) {
     }
 }
 
+/* A rule that asks within a block of its own: what it adds there is recorded, or has a tangent. */
+static bool is_dual;
+static void in_a_block_vjp(struct ebb_vjp_call *v) {
+    ebb_tensor *w = ebb_full(EBB_DIMS(2), 2.0, .requires_grad = true);
+    if (is_dual) {
+        EBB_DUAL_LEVEL place = ebb_vjp_sum(v, 0);
+    } else {
+        EBB_ENABLE_GRAD place = ebb_vjp_sum(v, 0);
+    }
+    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], w));
+}
+static const struct ebb_op in_a_block_op = {.name = "in_a_block",
+                                            .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
+                                            .n_in = 1,
+                                            .dtypes = EBB_DTYPES(EBB_F32),
+                                            .contiguous = true,
+                                            .infer = same_infer,
+                                            .forward = same_forward,
+                                            .vjp = in_a_block_vjp};
+
+EBB_TEST(no_sum_where_the_rule_is_recorded_or_followed) {
+    for (int k = 0; k < 2; k++) {
+        EBB_SCOPE {
+            is_dual = k;
+            place = &place;
+            ebb_tensor *x = ebb_ones(EBB_DIMS(2), .requires_grad = true),
+                       *y = ebb_call_op1(&in_a_block_op, &x, 1, NULL);
+            CHECK(!ebb_backward(ebb_add(ebb_sum(y), ebb_sum(ebb_mul(x, 3.0)))) && !place);
+            CHECK_VALUES(ebb_tensor_grad(x), 0, 5, 5);
+        }
+    }
+}
+
 static void square_once_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *sum = ebb_vjp_sum(v, 0), *g = ebb_mul(ebb_mul(v->in[0], 2.0), v->grad[0]);
     place = sum;

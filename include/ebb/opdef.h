@@ -284,7 +284,8 @@ EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
  * NULL, without an error, where there is nothing yet, where the input needs no gradient, and wherever anybody would
  * notice: when somebody else holds the sum, or elements of it share memory; while the pass is recorded (create_graph),
  * looked at (EBB_DETECT_ANOMALY, post-hooks of this node), or calls rules again (EBB_STRONG_ZEROS); inside ebb_jvp,
- * ebb_vmap and what is made of them; and outside of a pass.
+ * ebb_vmap and what is made of them, and where the rule itself records (EBB_ENABLE_GRAD) or opens a level; and outside
+ * of a pass.
  * Ownership: the pass has the sum, and may hand it to the next rule or to .grad: borrowed, for this call of the rule.
  * Errors: EBB_ERR_MEMORY, with NULL; then what the rule gives is ignored, as after any failure.
  * PyTorch has no counterpart: rules return their gradients there, and the engine adds them up. */
@@ -370,7 +371,7 @@ struct ebb_op {
     /* Optional: the order of its arguments in PyTorch's call, "self, dim, index", where that is not the signature's:
      * for languages that have arguments without names. */
     const char *order;
-    const char *node; /* the name of its node, "SumBackward0" */
+    const char *node; /* the name of its node, "SumBackward0"; NULL: that of the operator */
     /* Optional: another node name for some arguments, as PyTorch's overloads have ("SumBackward1"). */
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
     const struct ebb_op_input *in; /* [n_in] EBB_INPUTS({"self", EBB_INPUT_TENSOR}) */

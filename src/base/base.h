@@ -53,9 +53,9 @@ struct ebb__error {
 };
 /* ebb_fail with the operator's name; both keep the first error of the thread. */
 ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, ...) EBB_PRINTF(3, 4);
-/* The pending error came up inside of the rule of a node: the message goes on to name the operator that failed
- * there. */
-void ebb__error_within(const char *node);
+/* The pending error came up inside of what the user may have written, a rule, a hook, an operator: the message goes on
+ * to name the operator that failed there. */
+void ebb__error_within(const char *what);
 /* The pending error is one of a call of this name, whatever part of it failed. */
 void ebb__error_named(const char *op);
 /* For a NULL argument: the pending error's status, or a new EBB_ERR_ARGUMENT that names what is NULL. */

@@ -93,9 +93,9 @@ void ebb__error_named(const char *op) {
     if (e && e != &no_memory) tidy(e->op, sizeof e->op, snprintf(e->op, sizeof e->op, "%s", op));
 }
 
-void ebb__error_within(const char *node) {
+void ebb__error_within(const char *what) {
     struct ebb__error *e = ebb__thread.error;
-    if (!e || e == &no_memory || !e->op[0] || strcmp(e->op, node) == 0) return;
+    if (!e || e == &no_memory || !e->op[0] || strcmp(e->op, what) == 0) return;
     if (!e->within) {
         char message[sizeof e->message];
         tidy(message, sizeof message, snprintf(message, sizeof message, "%s: %s", e->op, e->message));
@@ -103,7 +103,7 @@ void ebb__error_within(const char *node) {
         e->told = 0;
     }
     e->within = true;
-    ebb__error_named(node);
+    ebb__error_named(what);
 }
 
 ebb_status ebb__fail_null(const char *op, const char *what) {

@@ -46,13 +46,17 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
 }
 
 /* An error of one of an operator's parts becomes the operator's own: the user knows its name and its inputs, not those
- * of the parts. */
+ * of the parts. The parts of an operator of the user's own, and what a callback called, the user does know. */
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n,
                             bool before) {
     struct ebb__error *e = ebb__thread.error;
     char name[sizeof e->op], inputs[512];
     snprintf(name, sizeof name, "%s%s", op->name, suffix);
     if (before || !e || e->info.op != e->op || strcmp(e->op, name) == 0) return ebb_error_status();
+    if (e->within || (e->op[0] && ebb_op_find(op->name) != op)) {
+        ebb__error_within(name);
+        return ebb_error_status();
+    }
     ebb__error_named(name);
     describe_inputs(inputs, sizeof inputs, op, in, n);
     if (!e->told) e->told = strlen(e->message);
@@ -316,6 +320,11 @@ static ebb_tensor *own_result(ebb_tensor *t, ebb_tensor *const *in, int64_t n) {
     return fresh || !t ? t : ebb__detached(t);
 }
 
+/* The status of a composition that gave NULL: that of the error of a part, or one of its own. */
+static ebb_status no_result(void) {
+    return ebb__failing() ? ebb_error_status() : ebb_fail(EBB_ERR_CALLBACK, "gave NULL in place of a result");
+}
+
 /* With a rule of its own a composition is computed unrecorded, and at no level but, when inputs are batched there, this
  * one, and becomes one node; without one its parts are recorded. What it gives after one of its parts failed is not
  * taken. */
@@ -337,19 +346,18 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     out[0] = whole ? own_result(t, in, n) : t;
     if (!whole && t) ebb__ref(t);
     ebb_scope_close(&scope);
-    return out[0] ? EBB_OK : ebb_error_status();
+    return out[0] ? EBB_OK : no_result();
 }
 
-/* The tensors of a list that was made in a scope, which is closed, as the outputs; no tensors are a failure when there
- * is an error that was not there before. */
+/* The tensors of a list that was made in a scope, which is closed, as the outputs; a failure when there is an error that
+ * was not there before, whatever the list has, and when one of them is NULL. */
 static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope scope, bool before, struct outputs *out) {
-    ebb_status status = list.n == 0 && !before && ebb__failing() ? ebb_error_status() : EBB_OK;
-    for (int64_t i = 0; i < list.n; i++) ebb__ref(list.t[i]);
+    bool failed = !before && ebb__failing();
+    for (int64_t i = 0; i < list.n && !failed; i++) failed = !list.t || !list.t[i];
+    ebb_status status = failed ? no_result() : EBB_OK;
     size_t bytes = (size_t)list.n * sizeof *list.t;
     ebb_tensor **kept = status || !list.n ? NULL : ebb__alloc(bytes); /* the list itself goes with the scope */
-    if (kept) memcpy(kept, list.t, bytes);
-    else
-        for (int64_t i = 0; i < list.n; i++) ebb__unref(list.t[i]);
+    for (int64_t i = 0; i < list.n && kept; i++) ebb__ref(kept[i] = list.t[i]);
     ebb_scope_close(&scope);
     if (status || (list.n && !kept)) return ebb_error_status();
     if (op->n_out == EBB_OUT_LIST) status = outputs_room(out, list.n);

@@ -88,7 +88,7 @@ static ebb_status check_self(const struct ebb_op *op, const ebb_tensor *self, eb
 }
 
 static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
-    if (a->data != b->data || !ebb__same_shape(a, b)) return false;
+    if (a->data != b->data || a->dtype != b->dtype || !ebb__same_shape(a, b)) return false;
     for (int i = 0; i < a->ndim; i++)
         if (a->dims[i] > 1 && ebb__strides(a)[i] != ebb__strides(b)[i]) return false;
     return true;

@@ -165,7 +165,7 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, const void *att
     n->n_out = (uint16_t)n_out;
     n->n_saved = n_saved;
     n->op = op;
-    n->name = op->node;
+    n->name = op->node ? op->node : op->name;
     n->sequence = th->sequence++;
     n->file = th->file;
     n->line = th->line;

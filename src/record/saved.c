@@ -103,10 +103,12 @@ ebb_status ebb__pack(ebb_tensor *t, struct ebb__packed *ret_packed) {
     /* of a batch, nobody outside can read the samples */
     if (!h || h->refused || t->flags & EBB__NUMBER || ebb__is_batched(t)) return EBB_OK;
     uint32_t version = ebb__version(t);
+    bool before = ebb__failing();
     struct aside a = set_aside();
     void *value = h->call.pack(t, h->call.context);
     put_back(&a);
     bool failed = ebb__failed_since(a.failures);
+    if (failed && !before) ebb__error_within("saved_hooks");
     if (failed && !value) return ebb_error_status();
     atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
     struct ebb__packed p = {h, value};

@@ -498,6 +498,27 @@ EBB_TEST(large_graphs_are_cut_short) {
     CHECK_NO_LEAK();
 }
 
+/* Graphviz would take minutes for this graph, in which one node leads to many. */
+EBB_TEST(a_variable_that_is_used_everywhere) {
+    enum { STEPS = 60 };
+    static char text[32 * STEPS];
+    size_t n = 0;
+    for (int i = 0; i < STEPS; i++) n += (size_t)snprintf(text + n, sizeof text - n, "x = tanh(W @ x + b);");
+    CHECK(!explain(
+        text, (ebb_explain_options){VALUES("x=[1, 2]", "W=[[1, 2], [3, 4]]", "b=0.5"), .format = EBB_EXPLAIN_HTML}));
+    CHECK_OUTPUT("\"svg\":"); /* and no tape */
+    CHECK_OK();
+}
+
+EBB_TEST(nothing_to_compare_is_not_right) {
+    CHECK(!explain("sqrt(x)", (ebb_explain_options){VALUES("x=-1"), .order = 2, .forward_mode = true}));
+    CHECK_OUTPUT("There is no check", "Second derivatives", "Forward mode", "There is no check");
+    CHECK(!strstr(output, "agree") && !strstr(output, "differ by at most"));
+    CHECK(!EXPLAIN("sqrt(x)", VALUES("x=-1"), .order = 2, .forward_mode = true));
+    CHECK_OUTPUT("\"ok\": null", "\"verdict\": \"There is no check", "\"ok\": null", "\"ok\": null");
+    CHECK_OK();
+}
+
 EBB_TEST(errors) {
     (void)EXPLAIN("h = tanh(x); h += 1; h * 2", VALUES("x=2"));
     CHECK_ERROR(EBB_ERR_VERSION, "overwritten in place by add_ at column 14");

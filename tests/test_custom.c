@@ -473,55 +473,6 @@ EBB_TEST(mistakes_are_named_with_the_line) {
     }
 }
 
-/* ---- compositions that fail ---- */
-
-static int spoiled; /* which of a composition's results is left out, 2 for its list; what else fails: 3 */
-static ebb_list halves(struct ebb_forward *f) {
-    ebb_tensor **half = spoiled == 2 ? NULL : ebb_list_room(2);
-    for (int k = 0; k < 2 && half; k++) half[k] = k == spoiled ? NULL : ebb_mul(f->in[0], 0.5);
-    if (spoiled == 3) (void)ebb_mm(f->in[0], f->in[0]);
-    return (ebb_list){2, half};
-}
-static void halves_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_mul(ebb_add(v->grad[0], v->grad[1]), 0.5)); }
-static ebb_tensor *half(struct ebb_forward *f) {
-    ebb_tensor *y = ebb_mul(f->in[0], 0.5);
-    return spoiled == 0 ? NULL : spoiled == 3 ? ebb_mm(y, y) : y;
-}
-#define COMPOSED(name_) .name = name_, .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}), .n_in = 1, .dtypes = EBB_FLOATING
-static const struct ebb_op composed[] = {
-    {COMPOSED("halves"), .n_out = 2, .compose_list = halves},
-    {COMPOSED("halves_by_rule"), .n_out = 2, .compose_list = halves, .vjp = halves_vjp},
-    {COMPOSED("halves_list"), .n_out = EBB_OUT_LIST, .compose_list = halves},
-    {COMPOSED("half"), .compose = half},
-    {COMPOSED("half_by_rule"), .compose = half, .vjp = wrong_vjp}};
-
-EBB_TEST(compositions_that_fail) {
-    for (size_t k = 0; k < sizeof composed / sizeof *composed; k++) {
-        const struct ebb_op *op = &composed[k];
-        for (spoiled = 0; spoiled < 5; spoiled++) {
-            EBB_SCOPE {
-                ebb_tensor *x = leaf(3);
-                const bool wanting = op->compose ? spoiled == 0 || spoiled == 3 : spoiled < 4;
-                const ebb_list out = ebb_call_op_list(op, &x, 1, NULL);
-                CHECK(wanting == (out.n == 0) && wanting == (ebb_error() != NULL));
-                if (wanting) CHECK(!strcmp(ebb_error()->op, op->name));
-                if (wanting && spoiled == 3) CHECK_ERROR(EBB_ERR_SHAPE, "mm: ");
-                else if (wanting) CHECK_ERROR(EBB_ERR_CALLBACK, "gave NULL in place of a result; inputs: x float64 []");
-                if (wanting) continue;
-                CHECK(out.n == (op->compose ? 1 : 2));
-                CHECK_CLOSE(ebb_item(out.t[out.n - 1]), 1.5, 0);
-            }
-        }
-        spoiled = 1;
-        EBB_SCOPE { /* an error of before stays, and is none of a part */
-            ebb_tensor *x = leaf(3);
-            ebb_fail(EBB_ERR_IO, "of before");
-            CHECK(ebb_call_op_list(op, &x, 1, NULL).n == (op->compose ? 1 : 0));
-            CHECK_ERROR(EBB_ERR_IO, "of before");
-        }
-    }
-}
-
 static const struct ebb_op without_node = {.name = "without_node",
                                            .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
                                            .n_in = 1,

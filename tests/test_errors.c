@@ -318,6 +318,56 @@ EBB_TEST(parts_of_what_the_user_wrote_are_named) {
     }
 }
 
+/* ---- compositions that fail ---- */
+
+static int lacking; /* which of a composition's results is left out, 2 for its list; what else fails: 3 */
+static ebb_list halves(struct ebb_forward *f) {
+    ebb_tensor **half = lacking == 2 ? NULL : ebb_list_room(2);
+    for (int k = 0; k < 2 && half; k++) half[k] = k == lacking ? NULL : ebb_mul(f->in[0], 0.5);
+    if (lacking == 3) (void)ebb_mm(f->in[0], f->in[0]);
+    return (ebb_list){2, half};
+}
+static void halves_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_mul(ebb_add(v->grad[0], v->grad[1]), 0.5)); }
+static ebb_tensor *half(struct ebb_forward *f) {
+    ebb_tensor *y = ebb_mul(f->in[0], 0.5);
+    return lacking == 0 ? NULL : lacking == 3 ? ebb_mm(y, y) : y;
+}
+#define COMPOSED(name_) .name = name_, .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}), .n_in = 1, .dtypes = EBB_FLOATING
+static const struct ebb_op composed[] = {
+    {COMPOSED("halves"), .n_out = 2, .compose_list = halves},
+    {COMPOSED("halves_by_rule"), .n_out = 2, .compose_list = halves, .vjp = halves_vjp},
+    {COMPOSED("halves_list"), .n_out = EBB_OUT_LIST, .compose_list = halves},
+    {COMPOSED("half"), .compose = half},
+    {COMPOSED("half_by_rule"), .compose = half, .vjp = own_vjp}};
+
+EBB_TEST(compositions_that_fail) {
+    for (size_t k = 0; k < sizeof composed / sizeof *composed; k++) {
+        const struct ebb_op *op = &composed[k];
+        for (lacking = 0; lacking < 5; lacking++) {
+            EBB_SCOPE {
+                ebb_tensor *x = ebb_full(EBB_DIMS(1), 3.0, .dtype = EBB_F64, .requires_grad = true);
+                const bool wanting = op->compose ? lacking == 0 || lacking == 3 : lacking < 4;
+                const ebb_list out = ebb_call_op_list(op, &x, 1, NULL);
+                CHECK(wanting == (out.n == 0) && wanting == (ebb_error() != NULL));
+                if (wanting) CHECK(!strcmp(ebb_error()->op, op->name));
+                if (wanting && lacking == 3) CHECK_ERROR(EBB_ERR_SHAPE, "mm: ");
+                else if (wanting)
+                    CHECK_ERROR(EBB_ERR_CALLBACK, "gave NULL in place of a result; inputs: x float64 [1]");
+                if (wanting) continue;
+                CHECK(out.n == (op->compose ? 1 : 2));
+                CHECK_CLOSE(ebb_item(out.t[out.n - 1]), 1.5, 0);
+            }
+        }
+        lacking = 1;
+        EBB_SCOPE { /* an error of before stays, and is none of a part */
+            ebb_tensor *x = ebb_full(EBB_DIMS(1), 3.0, .dtype = EBB_F64, .requires_grad = true);
+            ebb_fail(EBB_ERR_IO, "of before");
+            CHECK(ebb_call_op_list(op, &x, 1, NULL).n == (op->compose ? 1 : 0));
+            CHECK_ERROR(EBB_ERR_IO, "of before");
+        }
+    }
+}
+
 EBB_TEST(overloads_are_named_as_they_were_called) {
     EBB_SCOPE {
         ebb_tensor *a = ebb_ones(EBB_DIMS(2, 3));

@@ -349,8 +349,8 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     return out[0] ? EBB_OK : no_result();
 }
 
-/* The tensors of a list that was made in a scope, which is closed, as the outputs; a failure when there is an error that
- * was not there before, whatever the list has, and when one of them is NULL. */
+/* The tensors of a list that was made in a scope, which is closed, as the outputs; a failure when one is NULL, and when
+ * there is an error that was not there before. */
 static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope scope, bool before, struct outputs *out) {
     bool failed = !before && ebb__failing();
     for (int64_t i = 0; i < list.n && !failed; i++) failed = !list.t || !list.t[i];

@@ -93,8 +93,8 @@ ebb_tensor *ebb__view_of(ebb_tensor *t, ebb_tensor *of);
 /* An operator that updates: its result written into in[0], which is not recorded. */
 ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
 
-/* Complete the thread's error with the operator and its inputs, unless there was one before this call. That of a part of
- * a built-in one becomes its own; of a part that the user may have written the name and the inputs stay, after it. */
+/* Complete the thread's error with the operator and its inputs, unless there was one before this call. That of a part
+ * of a built-in one becomes its own; of a part that the user may have written the name and the inputs stay. */
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n, bool before);
 
 /* Arithmetic that the call path needs, defined by the ops layer. Not recorded; new references. */

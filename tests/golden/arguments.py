@@ -419,9 +419,9 @@ def gelus():
 
 def lstm_cells():
     for shape, biases in itertools.product(((3, 4, 5), (1, 2, 1), (0, 3, 2)), (True, False)):
-        batch, inputs, units = shape
 
-        def cell(dtype=torch.float64):
+        def cell(dtype=torch.float64, shape=shape, biases=biases):
+            batch, inputs, units = shape
             weights = [rand(4 * units, inputs, dtype=dtype), rand(4 * units, units, dtype=dtype)]
             weights += [rand(4 * units, dtype=dtype) for _ in range(2 * biases)]
             state = [rand(batch, units, dtype=dtype) for _ in range(2)]

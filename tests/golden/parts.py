@@ -283,19 +283,21 @@ def elementwise():
     for f in (sigmoid_backward, tanh_backward, threshold_backward):
         yield f, [(rand(3, 4), rand(3, 4)), (rand(), rand()), (rand(0, 3), rand(0, 3))]
     for approximate in ("none", "tanh"):
-        yield gelu_backward, [(rand(*shape), rand(*shape, low=-6, high=6), approximate) for shape in ((3, 4), (), (0, 3))]
+        for dtype in (torch.float64, torch.float32):
+            yield gelu_backward, [(rand(*shape, dtype=dtype), rand(*shape, low=-6, high=6, dtype=dtype), approximate)
+                                  for shape in ((3, 4), (), (0, 3))]
     yield div_trunc, [(rand(3, 4), rand(3, 4, low=0.3)), (rand(3, 1), rand(4, low=0.3)), (rand(), 0.3), (ints(7, -7, 8), ints(2, 2, -3))]
     yield prelu_kernel, [(rand(3, 4), rand(3, 4)), (rand(3, 4), rand(4)), (rand(), rand())]
 
 
 def recurrences():
-    yield lstm_recurrence, [(rand(8), rand(2)), (rand(3, 8), rand(3, 2)), (rand(3, 8), rand(3, 2), rand(3, 2), rand(8, 2)),
-                            (rand(4, 3, 8), rand(3, 2), rand(3, 2), rand(8, 2)), (rand(3, 2, 8), rand(2, 2)),
-                            (rand(5, 9, 72), rand(9, 18), rand(9, 18), rand(72, 18)), (rand(2, 0, 8), rand(0, 2), rand(0, 2), rand(8, 2))]
-
-
-    yield lstm_layer, [(rand(5, 3, 4), rand(3, 2), rand(3, 2), rand(8, 4), rand(8, 2), rand(8), rand(8)),
-                       (rand(2, 3, 4), rand(3, 1), rand(3, 1), rand(4, 4), rand(4, 1))]
+    for dtype in (torch.float64, torch.float32):
+        r = partial(rand, dtype=dtype)
+        yield lstm_recurrence, [(r(8), r(2)), (r(3, 8), r(3, 2)), (r(3, 8), r(3, 2), r(3, 2), r(8, 2)),
+                                (r(4, 3, 8), r(3, 2), r(3, 2), r(8, 2)), (r(3, 2, 8), r(2, 2)),
+                                (r(5, 9, 72), r(9, 18), r(9, 18), r(72, 18)), (r(2, 0, 8), r(0, 2), r(0, 2), r(8, 2))]
+        yield lstm_layer, [(r(5, 3, 4), r(3, 2), r(3, 2), r(8, 4), r(8, 2), r(8), r(8)),
+                           (r(2, 3, 4), r(3, 1), r(3, 1), r(4, 4), r(4, 1))]
 
 
 def losses():

@@ -510,6 +510,14 @@ EBB_TEST(a_variable_that_is_used_everywhere) {
     CHECK_OK();
 }
 
+EBB_TEST(tangents_of_many_variables_say_how_many) {
+    CHECK(!explain("a + b + c + d + f + g + h + i + j + k",
+                   (ebb_explain_options){VALUES("a=1", "b=1", "c=1", "d=1", "f=1", "g=1", "h=1", "i=1", "j=1", "k=1"),
+                                         .forward_mode = true}));
+    CHECK_OUTPUT("2 variables are left out here");
+    CHECK_OK();
+}
+
 EBB_TEST(nothing_to_compare_is_not_right) {
     CHECK(!explain("sqrt(x)", (ebb_explain_options){VALUES("x=-1"), .order = 2, .forward_mode = true}));
     CHECK_OUTPUT("There is no check", "Second derivatives", "Forward mode", "There is no check");

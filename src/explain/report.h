@@ -144,8 +144,8 @@ struct ebb__report {
     bool hessian_checked;     /* against differences of gradients: somewhere there were any */
     double hessian_worst;
     struct ebb__report_tangents *tangents;
-    int64_t n_tangents;
-    bool tangents_checked; /* against sums of gradients: somewhere they are numbers */
+    int64_t n_tangents, tangents_left; /* variables beyond EBB__TANGENTS_MOST */
+    bool tangents_checked;             /* against sums of gradients: somewhere they are numbers */
     double tangents_worst;
     int64_t saved_bytes; /* that the graph holds beyond variables and constants */
     ebb_tensor **kept;   /* what is given back at the end */

@@ -320,6 +320,7 @@ static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
 
 static void write_tangents(struct ebb__json *j, const struct ebb__report *r) {
     if (!r->n_tangents) return;
+    if (r->tangents_left) ebb__json_int(j, "tangents_left_out", r->tangents_left);
     ebb__json_open(j, "tangents", '[');
     for (int64_t i = 0; i < r->n_tangents; i++) {
         const struct ebb__report_tangents *t = &r->tangents[i];

@@ -423,6 +423,7 @@ static void tell_tangents(struct writer *w) {
         table_end(w);
         OUT(w, "\n");
     }
+    left_out(w, EBB__SAY_LEFT_OUT_VARIABLES, w->r->tangents_left);
     bool ok;
     text(w, ebb__report_tangents_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n");

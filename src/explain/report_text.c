@@ -374,6 +374,7 @@ static void tell_tangents(struct teller *t) {
         shown++;
     }
     print_table(t, &table);
+    if (t->r->tangents_left) left_out(t, EBB__SAY_LEFT_OUT_VARIABLES, t->r->tangents_left);
     (void)fputc('\n', t->to);
     tell_verdict(t, ebb__report_tangents_verdict);
 }

@@ -50,10 +50,14 @@ ebb_status ebb__report_forward_mode(struct ebb__report *r, const struct ebb__exp
     ebb_tensor **tensors = ebb__arena_get(&r->arena, (size_t)e->n * sizeof(ebb_tensor *));
     r->tangents = ebb__arena_get(&r->arena, (size_t)e->n * sizeof *r->tangents);
     if (!tensors || !r->tangents) return ebb_error_status();
-    for (int32_t i = 0; i < r->n_nodes && r->n_tangents < EBB__TANGENTS_MOST; i++) {
+    for (int32_t i = 0; i < r->n_nodes; i++) {
         if (r->nodes[i].kind != EBB__VARIABLE) continue;
         for (int64_t v = 0; v < e->n; v++) {
             if (e->tensors[v] != ebb_node_variable(r->nodes[i].node)) continue;
+            if (r->n_tangents == EBB__TANGENTS_MOST) {
+                r->tangents_left++;
+                continue;
+            }
             struct ebb__report_tangents *t = &r->tangents[r->n_tangents++];
             *t = (struct ebb__report_tangents){.node = i};
             t->values = ebb__arena_get(&r->arena, (size_t)r->n_nodes * sizeof(ebb_tensor *));

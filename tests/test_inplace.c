@@ -2,6 +2,7 @@
  * to the tensor that owns it. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <math.h>
 
 static ebb_tensor *leaf(int64_t n) { return ebb_full(EBB_DIMS(n), 2.0, .dtype = EBB_F64, .requires_grad = true); }
 
@@ -276,6 +277,38 @@ EBB_TEST(second_derivatives_forward_over_reverse) {
         }
     }
     CHECK(wrong == 0 && compared > 150);
+}
+
+static void *pack_copy(ebb_tensor *t, void *context) {
+    (void)context;
+    return ebb_keep(ebb_clone(t));
+}
+static ebb_tensor *unpack_copy(void *packed, void *context) {
+    (void)context;
+    return packed;
+}
+static void drop_copy(void *packed, void *context) {
+    (void)context;
+    ebb_drop(packed);
+}
+
+static ebb_status square_of_exp(ebb_list in, ebb_outputs *out, void *context) {
+    ebb_tensor *z = NULL;
+    (void)context;
+    EBB_SAVED_HOOKS(((ebb_saved_hooks){.pack = pack_copy, .unpack = unpack_copy, .release = drop_copy})) {
+        z = ebb_exp(in.t[0]);
+        ebb_mul_(z, z); /* exp's result is packed: its tangents, too, stay what they were */
+    }
+    out->t[out->n++] = ebb_sum(z);
+    return ebb_error_status();
+}
+
+EBB_TEST(tangents_of_what_hooks_have_packed) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_full(EBB_DIMS(2), 0.5, .dtype = EBB_F64), *h;
+        CHECK(ebb_hvp(square_of_exp, NULL, EBB_LIST(x), EBB_LIST(ebb_ones_like(x)), NULL, &h) == EBB_OK);
+        CHECK_VALUES(h, 1e-12, 4 * exp(1), 4 * exp(1));
+    }
 }
 
 EBB_TEST_MAIN

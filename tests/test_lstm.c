@@ -114,4 +114,16 @@ EBB_TEST(layer_is_made_of_cells) {
     }
 }
 
+EBB_TEST(sizes_are_told_by_the_names_of_the_call) {
+    lstm l = make(3, 2, 4, 5, EBB_F64);
+    CHECK(!ebb_lstm_layer(l.x, l.h, l.c, ebb_ones(EBB_DIMS(20, 3)), l.w_hh));
+    CHECK_ERROR(EBB_ERR_SHAPE, "lstm_layer: w_ih must have shape [20, 4]; inputs: input float64 [3, 2, 4]");
+    CHECK(!ebb_lstm_layer(l.x, l.h, l.c, l.w_ih, l.w_hh, .b_hh = ebb_ones(EBB_DIMS(7))));
+    CHECK_ERROR(EBB_ERR_SHAPE, "lstm_layer: b_hh must have shape [20]");
+    CHECK(!ebb_lstm_layer(l.x, l.h, l.c, l.w_ih, ebb_ones(EBB_DIMS(20, 4), .dtype = EBB_F64)));
+    CHECK_ERROR(EBB_ERR_SHAPE, "lstm_layer: w_hh must have shape [20, 5]");
+    CHECK(!ebb_lstm_cell(l.x, l.h, l.c, l.w_ih, l.w_hh));
+    CHECK_ERROR(EBB_ERR_SHAPE, "lstm_cell: expected input (batch, in) or (in)");
+}
+
 EBB_TEST_MAIN

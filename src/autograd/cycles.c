@@ -81,8 +81,8 @@ static bool of_node(struct graph *g, const ebb_node *n) {
     for (uint32_t i = 0; i < n->n_in && ok; i++) ok = own(g, ebb__node_edges(n)[i].node, NODE, INPUT, i);
     if (n->flags & EBB__NODE_RELEASED) return ok;
     for (uint32_t k = 0; k < n->n_saved && ok; k++) {
-        const struct ebb__packed *p = n->flags & EBB__NODE_PACKED ? &n->extra->packed[k] : NULL;
-        if (p && p->hooks) ok = own_unknown(g, p->value, PACKED, k);
+        const struct ebb__packed *p = ebb__packed_of(n, k);
+        if (p) ok = own_unknown(g, p->value, PACKED, k);
         else ok = own(g, s[k].t, HELD, SAVED, k);
     }
     return ok;

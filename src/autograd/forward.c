@@ -8,6 +8,7 @@
 #include "autograd/pass.h"
 #include "autograd/transforms.h"
 #include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <ebb/ops.h>
 
@@ -217,7 +218,9 @@ ebb_status ebb__share_with_saved(ebb_node *n, ebb_tensor *const *in, ebb_tensor 
         ebb_tensor *of = NULL;
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at >= first && at < first + n_out) of = out[at - first];
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_IN && in) of = in[at];
-        if (of && s[i].t && s[i].t != of && ebb__tangents_share(s[i].t, of)) return ebb_error_status();
+        if (!of || !s[i].t || s[i].t == of) continue;
+        if (ebb__packed_of(n, i) ? ebb__tangents_keep(s[i].t, of) : ebb__tangents_share(s[i].t, of))
+            return ebb_error_status();
     }
     return EBB_OK;
 }

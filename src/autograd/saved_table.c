@@ -56,12 +56,11 @@ static ebb_status add_saved(struct ebb__items *items, struct ebb__pointers *coun
     if (n->flags & EBB__NODE_RELEASED) return EBB_OK;
     for (uint32_t k = 0; k < n->n_saved; k++, s++) {
         if (!s->t || ebb__saved_kind(s) == EBB__SAVED_META || s->t->flags & EBB__NUMBER) continue;
-        const struct ebb__packed *p = n->flags & EBB__NODE_PACKED ? &n->extra->packed[k] : NULL;
-        bool packed = p && p->hooks;
+        const struct ebb__packed *p = ebb__packed_of(n, k);
         const struct ebb__item item = {.file = n->file ? n->file : "",
                                        .line = n->line,
                                        .op = n->op->name,
-                                       .bytes = packed ? packed_bytes(counted, p) : bytes_once(counted, s->t),
+                                       .bytes = p ? packed_bytes(counted, p) : bytes_once(counted, s->t),
                                        .size = own_bytes(s->t),
                                        .t = s->t,
                                        .node = n,

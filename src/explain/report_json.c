@@ -295,7 +295,8 @@ static void write_check(const struct ebb__json_view *v, const struct ebb__report
     ebb__json_close(j);
 }
 
-static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
+static void write_hessian(const struct ebb__json_view *v, const struct ebb__report *r) {
+    struct ebb__json *j = v->j;
     if (!r->hessian_elements) return;
     ebb__json_open(j, "hessian", '{');
     ebb__json_int(j, "elements", r->hessian_elements);
@@ -313,8 +314,11 @@ static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
         ebb__json_close(j);
     }
     ebb__json_close(j);
-    write_ok(j, r->hessian_checked, r->hessian_worst <= 10 * r->tolerance);
+    bool ok;
+    const char *en = ebb__report_hessian_verdict(v->arena, r, EBB_ENGLISH, &ok);
+    write_ok(j, r->hessian_checked, ok);
     ebb__json_value(j, "worst", r->hessian_worst);
+    ebb__json_say(v, "verdict", en, ebb__report_hessian_verdict(v->arena, r, EBB_CHINESE, &ok));
     ebb__json_close(j);
 }
 
@@ -368,7 +372,7 @@ ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__js
     write_steps(v, r);
     write_gradients(j, r);
     write_check(v, r);
-    write_hessian(j, r);
+    write_hessian(v, r);
     write_tangents(j, r);
     ebb__json_close(j);
     return ebb_error_status();

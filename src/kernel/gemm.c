@@ -184,6 +184,7 @@ static ebb_status pack_right(struct product *p, void **ret_block, size_t *ret_by
                       (void *[]){p, *ret_block});
     p->b = (matrix){*ret_block, 0, p->k, 0};
     p->packed = true;
+    p->space_bytes = EBB__GEMM_SPACE_OF_A;
     return EBB_OK;
 }
 

@@ -58,9 +58,10 @@ typedef struct ebb__lstm_units {
  * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. */
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
-#define EBB__GEMM_ROWS(size) (1536 / (int)(size))    /* packed at once: multiples of every tile's */
-#define EBB__GEMM_COLUMNS(size) (4096 / (int)(size)) /* of b */
-#define EBB__GEMM_SPACE ((1536 + 4096) * EBB__GEMM_DEPTH + 128)
+#define EBB__GEMM_ROWS(size) (1536 / (int)(size))          /* packed at once: multiples of every tile's */
+#define EBB__GEMM_COLUMNS(size) (4096 / (int)(size))       /* of b */
+#define EBB__GEMM_SPACE_OF_A (1536 * EBB__GEMM_DEPTH + 64) /* enough where b is packed */
+#define EBB__GEMM_SPACE (EBB__GEMM_SPACE_OF_A + 4096 * EBB__GEMM_DEPTH + 64)
 /* Of bfloat16, where the CPU multiplies it (gemm_bf16.isa.c): any strides, and always with space: for a block of ROWS
  * of a and for COLUMNS of b, DEPTH of k at a time, in whole register tiles; and, while there is more of k to come, for
  * the sums of BLOCKS such blocks. */

@@ -26,25 +26,22 @@ struct lstm {
 
 static char *into(const struct lstm *l, const void *p, int64_t i) { return (char *)(uintptr_t)p + i * l->size; }
 
-static int64_t count(int64_t n, int64_t part) { return (n + part - 1) / part; }
-
 static ebb_status begin(struct lstm *l) {
     const struct ebb__lstm *d = &l->shape;
     const bool packs = d->weight && d->steps * d->batch >= PACKED_ROWS;
     l->size = (int64_t)ebb_dtype_size(d->dtype);
     l->rows = d->batch;
     if (packs || !d->weight) {
-        const int64_t least = packs ? LEAST_ROWS : count(LEAST_WORK, d->steps * d->units);
-        l->rows = count(d->batch, ebb_num_threads());
-        if (l->rows > MOST_ROWS) l->rows = MOST_ROWS;
-        if (l->rows < least) l->rows = least;
+        const int64_t least = packs ? LEAST_ROWS : ebb__divide_up(LEAST_WORK, d->steps * d->units);
+        l->rows = ebb__divide_up(d->batch, ebb_num_threads());
+        l->rows = ebb__most(ebb__least(l->rows, MOST_ROWS), least);
     }
     l->inner = l->b ? 4 * d->units : d->units;
     l->outer = l->b ? d->units : 4 * d->units;
     l->row = l->b ? d->units : 1;
     l->column = l->b ? 1 : d->units;
     if (!packs) return EBB_OK;
-    l->space_bytes = EBB__GEMM_SPACE * (size_t)count(d->batch, l->rows);
+    l->space_bytes = EBB__GEMM_SPACE_OF_A * (size_t)ebb__divide_up(d->batch, l->rows);
     l->packed_bytes = ebb__gemm_packed(l->outer, l->inner, l->size);
     l->space = ebb__alloc(l->space_bytes);
     l->packed = l->space ? ebb__alloc(l->packed_bytes) : NULL;
@@ -57,7 +54,7 @@ static ebb_status run(struct lstm *l, void (*chunks)(void *, int64_t, int64_t)) 
     const struct ebb__lstm *d = &l->shape;
     if (d->steps < 1 || d->batch < 1 || d->units < 1) return EBB_OK;
     l->status = begin(l);
-    const int64_t n = l->status ? 0 : count(d->batch, l->rows);
+    const int64_t n = l->status ? 0 : ebb__divide_up(d->batch, l->rows);
     if (n > 1) ebb__parallel_for(n, 1, chunks, l);
     else if (n == 1) chunks(l, 0, 1);
     ebb__free(l->packed, l->packed_bytes);
@@ -70,15 +67,14 @@ static void product(struct lstm *l, int64_t chunk, int64_t rows, const char *a, 
     const ebb_dtype dtype = l->shape.dtype;
     if (l->packed)
         ebb__isa.gemm[dtype](rows, l->outer, l->inner, a, l->inner, 1, l->packed, 0, EBB__GEMM_PACKED, accumulate, c,
-                             l->outer, l->space + chunk * EBB__GEMM_SPACE);
+                             l->outer, l->space + chunk * EBB__GEMM_SPACE_OF_A);
     else if (!l->status)
         l->status = ebb__gemm(dtype, rows, l->outer, l->inner, a, l->inner, 1, l->shape.weight, l->row, l->column,
                               accumulate, c, l->outer);
 }
 
 static int64_t rows_of(const struct lstm *l, int64_t chunk) {
-    const int64_t left = l->shape.batch - chunk * l->rows;
-    return left < l->rows ? left : l->rows;
+    return ebb__least(l->shape.batch - chunk * l->rows, l->rows);
 }
 
 /* ---- forward ---- */

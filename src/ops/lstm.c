@@ -277,17 +277,40 @@ const struct ebb_op ebb_op_lstm_recurrence_backward = {
 
 /* ---- the cell and the layer ---- */
 
+enum { INPUT, HX, CX, W_IH, W_HH, B_IH, B_HH };
+
+/* The sizes that the parts would speak of by their own names. */
+static bool sizes_fit(ebb_tensor *const *in) {
+    const int64_t units = ebb_tensor_ndim(in[CX]) ? ebb_tensor_size(in[CX], -1) : 0;
+    for (int i = W_IH; i <= B_HH; i++) {
+        if (i == W_HH || !in[i]) continue; /* lstm_recurrence checks w_hh */
+        const ebb_dims shape = ebb_tensor_shape(in[i]);
+        ebb_dims want = EBB_DIMS(4 * units);
+        if (i == W_IH) want = EBB_DIMS(4 * units, ebb_tensor_ndim(in[INPUT]) ? ebb_tensor_size(in[INPUT], -1) : 0);
+        if (ebb__dims_equal(&shape, &want)) continue;
+        char text[EBB__SHAPE_TEXT];
+        ebb_fail(EBB_ERR_SHAPE, "%s must have shape %s",
+                 i == W_IH   ? "w_ih"
+                 : i == B_IH ? "b_ih"
+                             : "b_hh",
+                 ebb__shape_text(text, want.n, want.d));
+        return false;
+    }
+    return true;
+}
+
 /* All gates but for what comes from the states, at once, and the recurrence. */
 static bool recur(struct ebb_forward *f, ebb_tensor **ret_output, ebb_tensor **ret_cells) {
     ebb_tensor *const *in = f->in;
-    ebb_tensor *gates = ebb_linear(in[0], in[3], .bias = plus(in[5], in[6]));
-    *ret_output = ebb_lstm_recurrence(gates, in[2], .hx = in[1], .w_hh = in[4], .ret_cells = ret_cells);
+    if (!sizes_fit(in)) return false;
+    ebb_tensor *gates = ebb_linear(in[INPUT], in[W_IH], .bias = plus(in[B_IH], in[B_HH]));
+    *ret_output = ebb_lstm_recurrence(gates, in[CX], .hx = in[HX], .w_hh = in[W_HH], .ret_cells = ret_cells);
     return *ret_output != NULL;
 }
 
 static ebb_list cell_compose(struct ebb_forward *f) {
     ebb_tensor **out = ebb_list_room(2);
-    if (ebb_tensor_ndim(f->in[0]) > 2) {
+    if (ebb_tensor_ndim(f->in[INPUT]) > 2) {
         ebb_fail(EBB_ERR_SHAPE, "expected input (batch, in) or (in); lstm_layer takes steps");
         return (ebb_list){0, NULL};
     }
@@ -313,7 +336,7 @@ const struct ebb_op ebb_op_lstm_cell = {
 static ebb_list layer_compose(struct ebb_forward *f) {
     ebb_tensor **out = ebb_list_room(3), *cells;
     if (!out) return (ebb_list){0, NULL};
-    if (ebb_tensor_ndim(f->in[0]) != 3) {
+    if (ebb_tensor_ndim(f->in[INPUT]) != 3) {
         ebb_fail(EBB_ERR_SHAPE, "expected input (steps, batch, in)");
         return (ebb_list){0, NULL};
     }

@@ -171,7 +171,7 @@ ebb_status ebb__node_pack(ebb_node *n) {
         if (!s->t || ebb__saved_kind(s) == EBB__SAVED_META || lost) continue;
         ebb_tensor *outside = ebb__tensor_meta((ebb_dtype)s->t->dtype, s->t->ndim, s->t->dims);
         if (!outside) return ebb_error_status();
-        bool failed = ebb__tangents_share(outside, s->t) || ebb__pack(s->t, &x->packed[i]);
+        bool failed = ebb__tangents_keep(outside, s->t) || ebb__pack(s->t, &x->packed[i]);
         if (failed || !x->packed[i].hooks) {
             ebb__unref(outside);
             if (failed) return ebb_error_status();
@@ -224,8 +224,8 @@ static EBB_NOINLINE ebb_tensor *get_with_history(ebb_node *n, const struct ebb__
 }
 
 static ebb_tensor *get_packed(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
-    const struct ebb__packed *p = &n->extra->packed[s - ebb__node_saved(n)];
-    if (!p->hooks) return get_with_history(n, s, s->t, false, ret_owned);
+    const struct ebb__packed *p = ebb__packed_of(n, (uint32_t)(s - ebb__node_saved(n)));
+    if (!p) return get_with_history(n, s, s->t, false, ret_owned);
     ebb_tensor *t = ebb__unpack(p, s->t);
     if (!t) return NULL;
     *ret_owned = true;

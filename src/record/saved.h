@@ -22,6 +22,11 @@ struct ebb__packed {
     void *value;
 };
 
+/* What hooks made of the k-th tensor that n saved; NULL when it was not packed. */
+static inline const struct ebb__packed *ebb__packed_of(const ebb_node *n, uint32_t k) {
+    return n->flags & EBB__NODE_PACKED && n->extra->packed[k].hooks ? &n->extra->packed[k] : NULL;
+}
+
 /* Pack t by the innermost hooks of the thread. EBB_OK without packing where there are none, or t stands for a
  * number. */
 ebb_status ebb__pack(ebb_tensor *t, struct ebb__packed *ret_packed);

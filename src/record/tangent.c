@@ -1,5 +1,6 @@
 /* What tensors carry at levels: kept by the tensor and listed by the level, which takes it off when it is closed. */
 #include "record/tangent.h"
+#include "record/call.h"
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
 #endif
@@ -62,6 +63,22 @@ ebb_status ebb__tangents_share(ebb_tensor *to, const ebb_tensor *from) {
     for (struct ebb__tangent *e = a ? a->tangents : NULL; e; e = e->next)
         if (!find(to, e->level) && ebb__tangent_set(to, e->level, e->value)) return ebb_error_status();
     return EBB_OK;
+}
+
+ebb_status ebb__tangents_keep(ebb_tensor *to, const ebb_tensor *from) {
+    struct ebb__autograd *a = state(from);
+    struct ebb__level *levels = ebb__thread.levels;
+    ebb_status status = EBB_OK;
+    for (struct ebb__tangent *e = a ? a->tangents : NULL; e && !status; e = e->next) {
+        if (find(to, e->level)) continue;
+        ebb_scope scope = ebb_scope_open();
+        ebb__thread.levels = e->level->outer;
+        ebb_tensor *copy = ebb_call_op1(ebb_op_find("clone"), &e->value, 1, NULL);
+        status = copy ? ebb__tangent_set(to, e->level, copy) : ebb_error_status();
+        ebb__thread.levels = levels;
+        ebb_scope_close(&scope);
+    }
+    return status;
 }
 
 static void unlist(struct ebb__tangent *e) {

@@ -42,6 +42,9 @@ ebb_status ebb__tangent_set(ebb_tensor *t, struct ebb__level *level, ebb_tensor 
 /* Let `to` carry all that `from` carries and it does not. */
 ebb_status ebb__tangents_share(ebb_tensor *to, const ebb_tensor *from);
 
+/* The same with copies, for what outlives writes in place into `from`, as packed values do. */
+ebb_status ebb__tangents_keep(ebb_tensor *to, const ebb_tensor *from);
+
 /* Of a dying tensor. */
 void ebb__tangents_release(struct ebb__autograd *a);
 

@@ -9,7 +9,7 @@
       gives: 'It hands back: ', adds: (k, n) => `the ${k}${k === 1 ? 'st' : k === 2 ? 'nd' : k === 3 ? 'rd' : 'th'} of ${n} paths that are added here`,
       sofar: 'together so far', with: 'with', complete: n => (n > 1 ? `${n === 2 ? 'Both' : `All ${n}`} paths have come: the gradient is complete` : 'The gradient is complete') + ' and goes to ', details: 'Node', graph: 'The graph: up and down go from node to node, Enter to the step of one', choose: 'Point at a node, or move to one with the keys.',
       gradients: 'Gradients', gradient: 'gradient', value: 'value', differences: 'finite differences', differ: 'differ by', shape: 'shape',
-      hessian: 'Second derivatives (the Hessian)', hessianok: x => `They agree with finite differences of the gradients: they differ by at most ${x}.`, hessianbad: x => `They do not all agree with finite differences of the gradients: they differ by up to ${x}.`,
+      hessian: 'Second derivatives (the Hessian)',
       hessianlarge: (n, m) => `The variables have ${n} elements together; second derivatives are shown for up to ${m}.`,
       tangents: 'Forward mode', moves: x => `as ${x} moves`, rate: 'At what rate each value moves when one variable does, at rate 1 in every element: known as soon as the value is.', onlyfirst: (n, m) => `The first ${n} of ${m} variables.`,
       and: '; ', sum: 'sum of the elements', expected: 'sum of the gradient\'s elements', tangent: 'Forward mode: ', moved: (x, v, y) => `${y} moves at ${v} as ${x} does`,
@@ -23,7 +23,7 @@
       shapes: '形状：', saves: '为反向保存：', nothing: '反向不需要它保存任何东西。', upstream: '上游传回的梯度：',
       gives: '它往回传：', adds: (k, n) => `在此相加的 ${n} 条路径中的第 ${k} 条`, sofar: '目前之和', with: '其中', complete: n => (n > 1 ? `${n} 条路径都到了：` : '') + '梯度已完整，写入 ',
       details: '节点', graph: '计算图：上下键逐个移动节点，回车键跳到该节点的一步', choose: '指向一个节点，或用按键移到节点上。', gradients: '梯度', gradient: '梯度', value: '值', differences: '有限差分', differ: '相差',
-      hessian: '二阶导数（Hessian 矩阵）', hessianok: x => `与梯度的有限差分一致：相差至多 ${x}。`, hessianbad: x => `与梯度的有限差分并不都一致：相差达到 ${x}。`,
+      hessian: '二阶导数（Hessian 矩阵）',
       hessianlarge: (n, m) => `变量共有 ${n} 个元素；二阶导数至多对 ${m} 个元素给出。`,
       tangents: '前向模式', moves: x => `${x} 变化时`, rate: '某个变量的每个元素都以速率 1 变化时，各个值的变化率：值一算出，它就随之得到。', onlyfirst: (n, m) => `${m} 个变量中的前 ${n} 个。`,
       and: '；', sum: '各元素之和', expected: '梯度各元素之和', tangent: '前向模式：', moved: (x, v, y) => `${x} 变化时，${y} 的变化率为 ${v}`,
@@ -337,6 +337,7 @@
   }
   function choose(id) { chosen = id; details(id); }
 
+  const judged = ok => ok ? 'good' : ok === null ? undefined : 'bad'; /* null: there was nothing to compare */
   const verdict = (ok, worst) => `${Number(worst).toExponential(1)} ${ok ? '✓' : '✗'}`;
   const row = cells => make('tr', {}, cells.map(([text, cls]) => make('th', { scope: 'col', class: cls }, text)));
   function gradients(p) {
@@ -349,7 +350,7 @@
     });
     $('gradients').replaceChildren(make('thead', {}, row([[w.gradient], [w.value], [w.differences, 'differences'], [w.differ]])), make('tbody', {}, rows));
     const c = r.check, all = r.gradients.every(g => p.total[`${g.node}.0`]);
-    $('checked').replaceChildren(...(c && all ? [make('span', { class: c.ok ? 'good' : c.ok === null ? undefined : 'bad' }, Ebb.both(c.verdict)), c.not_finite ? ` ${Ebb.both(c.not_finite)}` : ''] : []));
+    $('checked').replaceChildren(...(c && all ? [make('span', { class: judged(c.ok) }, Ebb.both(c.verdict)), c.not_finite ? ` ${Ebb.both(c.not_finite)}` : ''] : []));
     $('held').textContent = w.heldall(r.saved_bytes) + (r.root.summed ? ' ' + w.summed : '');
   }
 
@@ -379,7 +380,7 @@
     const head = make('tr', {}, make('td'), variables.map(v => make('th', { scope: 'colgroup', colspan: v.n }, v.name)));
     const size = all > WALLS ? ' tiny' : '';
     return [make('div', { class: 'scroll' }, make('table', { class: `heat blocks${small ? ' small' : ''}${size}`, id: 'hessian', 'aria-labelledby': 'title-hessian' }, make('thead', {}, head), make('tbody', {}, rows))),
-      h.ok === null ? null : make('p', { class: h.ok ? 'good' : 'bad' }, (h.ok ? w.hessianok : w.hessianbad)(Number(h.worst).toExponential(1)))].filter(Boolean);
+      make('p', { class: judged(h.ok) }, Ebb.both(h.verdict))];
   }
 
   /* ---- forward mode: the tangents of the values that are known, variable by variable ---- */

@@ -17,7 +17,7 @@ EBB_TEST(explain_an_expression) {
 
 EBB_TEST(values_from_files) {
     char arguments[128], path[64];
-    (void)snprintf(path, sizeof path, "explain_%ld.npy", (long)getpid());
+    (void)snprintf(path, sizeof path, "build/explain_%ld.npy", (long)getpid());
     EBB_SCOPE { CHECK(!ebb_npy_save(path, ebb_from_data((double[]){1, 2, 3}, EBB_F64, EBB_DIMS(3)))); }
     (void)snprintf(arguments, sizeof arguments, "explain 'sum(w * w)' w=@%s", path);
     CHECK(ebb(arguments) == 0);

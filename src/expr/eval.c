@@ -1,11 +1,16 @@
 /* Running a program: statement by statement, each tree from its leaves up with a stack of its own, so that long sums
  * need no deep recursion; of a condition only the side that is chosen. */
+#if defined(__unix__) || defined(__APPLE__)
+#include <dirent.h>
+#define HAVE_FOLDERS 1
+#else
+#define HAVE_FOLDERS 0
+#endif
 #include "expr/value.h"
 #include <ebb/expr.h>
 #include <ebb/io.h>
 #include <ebb/ops.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,8 +133,9 @@ static bool is_missing(const char *path) {
     return missing;
 }
 
-/* The file of the same folder whose name is most like that of a path; NULL when none is. */
+/* The file of the same folder whose name is most like that of a path; NULL when none is, or folders are not read. */
 static const char *similar_file(const char *path, char ret_path[MAX_PATH]) {
+#if HAVE_FOLDERS
     enum { MOST = 256 };
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *names[MOST];
     char folder[MAX_PATH];
@@ -146,6 +152,10 @@ static const char *similar_file(const char *path, char ret_path[MAX_PATH]) {
     if (meant) (void)snprintf(ret_path, MAX_PATH, "%.*s%s", (int)(name - path), path, meant);
     ebb__arena_free(&a);
     return meant ? ret_path : NULL;
+#else
+    (void)path, (void)ret_path;
+    return NULL;
+#endif
 }
 
 /* @x.npy: the file's tensor, where files are read. */

@@ -61,13 +61,9 @@ static const struct {
     {"mean", EBB__SAY_REDUCE, EBB__SAY_REDUCE, EBB__SAY_BACK_SUM},
 };
 
-static bool same_shape(ebb_dims a, ebb_dims b) {
-    return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
-}
-
 static bool same_tensor(const ebb_tensor *a, const ebb_tensor *b) {
-    return ebb_tensor_data(a) == ebb_tensor_data(b) && same_shape(ebb_tensor_shape(a), ebb_tensor_shape(b)) &&
-           same_shape(ebb_tensor_strides(a), ebb_tensor_strides(b));
+    return ebb_tensor_data(a) == ebb_tensor_data(b) && ebb__same_dims(ebb_tensor_shape(a), ebb_tensor_shape(b)) &&
+           ebb__same_dims(ebb_tensor_strides(a), ebb_tensor_strides(b));
 }
 
 static bool is_broadcast(const struct ebb__dims_step *s) {
@@ -75,7 +71,7 @@ static bool is_broadcast(const struct ebb__dims_step *s) {
     if (!op || !op->loops || s->n_in < 2 || s->n_out != 1) return false;
     ebb_dims out = ebb_tensor_shape(s->out[0].t);
     for (int64_t i = 0; i < s->n_in; i++)
-        if (!same_shape(ebb_tensor_shape(s->in[i].t), out)) return true;
+        if (!ebb__same_dims(ebb_tensor_shape(s->in[i].t), out)) return true;
     return false;
 }
 

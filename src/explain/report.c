@@ -122,10 +122,6 @@ static void resolve(const struct building *b, const ebb_node *node, int64_t outp
     *ret_output = (int32_t)(other >= 0 ? other : output);
 }
 
-static bool same_shape(ebb_dims a, ebb_dims b) {
-    return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
-}
-
 static bool same_line(const ebb_node *a, const ebb_node *b) {
     return ebb_node_line(a) == ebb_node_line(b) && strcmp(ebb_node_file(a), ebb_node_file(b)) == 0;
 }
@@ -146,10 +142,10 @@ static bool is_same(const struct building *b, const ebb_node *node) {
     bool moves = !is_one_of(node, views);
     if (moves && traced && traced->n_in == 1 && traced->n_out == 1 && traced->in[0] && traced->out[0])
         moves = ebb_tensor_data(traced->in[0]) != ebb_tensor_data(traced->out[0]) ||
-                !same_shape(ebb_tensor_strides(traced->in[0]), ebb_tensor_strides(traced->out[0]));
+                !ebb__same_dims(ebb_tensor_strides(traced->in[0]), ebb_tensor_strides(traced->out[0]));
     if (!from || moves) return false;
     resolve(b, from, ebb_node_input_output(node, 0), &id, &output);
-    return id >= 0 && same_shape(ebb__report_of(b->r, id, output)->shape, ebb_node_output_shape(node, 0));
+    return id >= 0 && ebb__same_dims(ebb__report_of(b->r, id, output)->shape, ebb_node_output_shape(node, 0));
 }
 
 /* What a composition does to shapes that fit already is left out: matmul expands batches to themselves, and views its
@@ -219,8 +215,8 @@ static ebb_tensor *whole_of(const struct building *b, ebb_tensor *given) {
         ebb_tensor *t = b->source->order.t[i];
         if (t && !ebb_tensor_requires_grad(t) && ebb_tensor_data(t) == ebb_tensor_data(given) &&
             ebb_tensor_dtype(t) == ebb_tensor_dtype(given) && ebb_tensor_numel(t) > 0 &&
-            same_shape(ebb_tensor_shape(t), ebb_tensor_shape(given)) &&
-            same_shape(ebb_tensor_strides(t), ebb_tensor_strides(given)))
+            ebb__same_dims(ebb_tensor_shape(t), ebb_tensor_shape(given)) &&
+            ebb__same_dims(ebb_tensor_strides(t), ebb_tensor_strides(given)))
             return t;
     }
     return given;

@@ -185,6 +185,10 @@ ebb_tensor *ebb__report_keep(struct ebb__report *r, ebb_tensor *t);
 
 /* The dimensions in the text "(2×3)"; in the arena. */
 const char *ebb__report_shape(struct ebb__arena *a, ebb_dims shape);
+static inline bool ebb__same_dims(ebb_dims a, ebb_dims b) {
+    return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
+}
+
 /* Numbers of dimensions as a list, "0, 2"; in the arena. */
 const char *ebb__report_list(struct ebb__arena *a, ebb_dims dims);
 static inline struct ebb__report_output *ebb__report_of(const struct ebb__report *r, int32_t node, int32_t output) {

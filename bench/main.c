@@ -54,6 +54,7 @@ static double run(bench_job *job, side *s, double *ret_seconds) {
     if (s->peer) {
         char request[64], rest[256];
         (void)snprintf(request, sizeof request, "run %lld", (long long)s->rounds);
+        if (job->threads > 1) bench_pause();
         if (!bench_peer_ask(s->peer, request, rest, sizeof rest)) {
             complain(job->name, s->peer->name, rest);
             return -1;

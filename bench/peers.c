@@ -71,6 +71,7 @@ static bool start(int kind, int threads, bench_peer *ret_peer) {
 }
 
 static void stop(bench_peer *peer) {
+    (void)kill(peer->process, SIGCONT);
     (void)close(peer->to); /* the end of its requests: it leaves */
     (void)close(peer->from);
     for (int i = 0; i < 50; i++) {
@@ -128,17 +129,21 @@ bool bench_peer_ask(bench_peer *peer, const char *request, char *ret_rest, size_
         return false;
     }
     (void)snprintf(line, sizeof line, "%s\n", request);
+    (void)kill(peer->process, SIGCONT);
     if (write(peer->to, line, strlen(line)) < 0 || !read_line(peer, line, sizeof line)) {
         (void)snprintf(ret_rest, size, "no answer to \"%s\"", request);
         (void)kill(peer->process, SIGKILL); /* a late answer would be taken for the next one's */
         peer->gone = true;
         return false;
     }
+    (void)kill(peer->process, SIGSTOP); /* its threads look for work for a while yet: not in another's turn */
     const bool ok = !strncmp(line, "ok", 2);
     const char *rest = strchr(line, ' ');
     (void)snprintf(ret_rest, size, "%.*s", (int)size - 1, !strcmp(line, "none") ? "" : rest ? rest + 1 : "");
     return ok;
 }
+
+void bench_pause(void) { (void)poll(NULL, 0, 10); }
 
 /* ---- memory ---- */
 

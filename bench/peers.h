@@ -30,6 +30,9 @@ void bench_peers_stop(bench_peer *peers, int n);
  * cases. */
 bool bench_peer_ask(bench_peer *peer, const char *request, char *ret_rest, size_t size);
 
+/* Wait until threads of this process that look for work have gone to sleep. */
+void bench_pause(void);
+
 /* Bytes of memory that this process has had at most since bench_peak_reset(); 0 where that is not known. */
 void bench_peak_reset(void);
 int64_t bench_peak(void);

@@ -5,14 +5,25 @@
 #include <omp.h>
 #endif
 
-/* Enough to balance the load of many cores, few enough that handing them out costs nothing. */
-enum { PIECES_MAX = 256 };
+enum {
+    PIECES_MAX = 256, /* enough to balance the load of many cores, few enough that handing them out costs nothing */
+    SHARES_MAX = 64
+};
+
+/* Each thread begins with the same part of the pieces in every loop, since what it wrote in the last one is in its own
+ * cache; then it helps the others. */
+struct share {
+    _Alignas(64) _Atomic int64_t next;
+    int64_t last;
+};
 
 struct job {
     void (*body)(void *context, int64_t first, int64_t last);
     void *context;
     int64_t n, grain, units, pieces; /* units of `grain` indices are dealt out to the pieces; the last takes the rest */
-    _Atomic int64_t next, finished;
+    int n_shares;
+    _Atomic int64_t finished;
+    struct share share[SHARES_MAX];
 };
 
 static _Atomic int threads_wanted; /* 0: one per core */
@@ -69,16 +80,24 @@ static _Atomic int64_t started;
 static NOT_INLINED void take_pieces(struct job *job) {
     (void)atomic_load_explicit(&started, memory_order_acquire);
     inside = true;
-    for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
-        if (piece >= job->pieces) break;
-        run_piece(job, piece);
+    for (int k = 0, own = omp_get_thread_num(); k < job->n_shares; k++) {
+        struct share *share = &job->share[(own + k) % job->n_shares];
+        for (;;) {
+            int64_t piece = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+            if (piece >= share->last) break;
+            run_piece(job, piece);
+        }
     }
     inside = false;
     (void)atomic_fetch_add_explicit(&job->finished, 1, memory_order_release);
 }
 
 static UNSANITIZED void share_out(struct job *job, int threads) {
+    job->n_shares = threads < SHARES_MAX ? threads : SHARES_MAX;
+    for (int k = 0; k < job->n_shares; k++) {
+        atomic_init(&job->share[k].next, job->pieces * k / job->n_shares);
+        job->share[k].last = job->pieces * (k + 1) / job->n_shares;
+    }
 #pragma omp parallel num_threads(threads) default(none) shared(job)
     take_pieces(job);
 }
@@ -88,9 +107,14 @@ void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int
                        void *context) {
     if (n <= 0) return;
     if (grain < 1) grain = 1;
-    struct job job = {.body = body, .context = context, .n = n, .grain = grain};
+    struct job job; /* its shares are set where they are handed out */
+    job.body = body;
+    job.context = context;
+    job.n = n;
+    job.grain = grain;
     job.units = n / grain > 1 ? n / grain : 1;
     job.pieces = job.units < PIECES_MAX ? job.units : PIECES_MAX;
+    atomic_init(&job.finished, 0);
 #if defined(_OPENMP)
     int threads = job.pieces > 1 && !inside ? ebb_num_threads() : 1;
     if (threads > 1) {

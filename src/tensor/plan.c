@@ -244,11 +244,80 @@ static void run_rows(const struct ebb__plan *p, ebb_loop loop, const void *attrs
     }
 }
 
+/* ---- transposed operands ----
+ * An operand whose own lines run across the result's rows is turned, a tile at a time, into rows of a buffer. */
+
+enum { TURNED_MAX = 2, TILE = 256, LINE_BYTES = 64 };
+
+struct turning {
+    const struct ebb__plan *plan;
+    ebb_loop loop;
+    const void *attrs;
+    int n, operand[TURNED_MAX];
+    int64_t rows, row_tiles, column_tiles; /* of a tile; tiles of a matrix */
+};
+
+/* Where the result's rows are long enough and some operand is a transposed matrix. */
+static bool turning_pays(const struct ebb__plan *p, struct turning *ret) {
+    if (p->ndim < 2 || p->size[0] < 16 || p->size[1] < 16) return false;
+    ret->n = 0;
+    ret->rows = LINE_BYTES;
+    for (int k = 1; k < p->n; k++) {
+        if (p->stride[1][k] != p->width[k] || p->stride[0][k] < LINE_BYTES) continue;
+        if (ret->n == TURNED_MAX) return false;
+        ret->operand[ret->n++] = k;
+        if (ret->rows > LINE_BYTES / p->width[k]) ret->rows = LINE_BYTES / p->width[k];
+    }
+    ret->column_tiles = (p->size[0] + TILE - 1) / TILE;
+    ret->row_tiles = (p->size[1] + ret->rows - 1) / ret->rows;
+    return ret->n > 0;
+}
+
+/* Tiles [first, last): down the rows first, so that the next tile goes on where the lines of this one end. */
+static void run_turned(void *context, int64_t first, int64_t last) {
+    const struct turning *w = context;
+    const struct ebb__plan *p = w->plan;
+    _Alignas(64) char buffer[TURNED_MAX][TILE * LINE_BYTES];
+    for (; first < last; first++) {
+        int64_t rest = first / w->row_tiles / w->column_tiles;
+        const int64_t row = first % w->row_tiles * w->rows, column = first / w->row_tiles % w->column_tiles * TILE;
+        const int64_t rows = p->size[1] - row < w->rows ? p->size[1] - row : w->rows;
+        const int64_t columns = p->size[0] - column < TILE ? p->size[0] - column : TILE;
+        char *at[EBB__PLAN_MAX];
+        int64_t step[EBB__PLAN_MAX], down[EBB__PLAN_MAX];
+        for (int k = 0; k < p->n; k++) {
+            at[k] = p->data[k] + row * p->stride[1][k] + column * p->stride[0][k];
+            step[k] = p->stride[0][k];
+            down[k] = p->stride[1][k];
+        }
+        for (int i = 2; i < p->ndim; rest /= p->size[i++])
+            for (int k = 0; k < p->n; k++) at[k] += rest % p->size[i] * p->stride[i][k];
+        for (int i = 0; i < w->n; i++) {
+            const int k = w->operand[i];
+            const int64_t width = p->width[k];
+            ebb__turn((size_t)width, rows, columns, buffer[i], TILE * width, at[k], step[k]);
+            at[k] = buffer[i];
+            step[k] = width;
+            down[k] = TILE * width;
+        }
+        for (int64_t r = 0; r < rows; r++) {
+            w->loop(columns, at, step, w->attrs);
+            for (int k = 0; k < p->n; k++) at[k] += down[k];
+        }
+    }
+}
+
 void ebb__plan_run_cut(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
     struct packing packing = {plan, loop, attrs, .n = 0};
     if (plan->numel == 0) return;
     if (packing_pays(plan, &packing)) {
         ebb__parallel_for(plan->numel / plan->size[0], EBB__PLAN_GRAIN / plan->size[0], run_packed, &packing);
+        return;
+    }
+    struct turning turning = {plan, loop, attrs, .n = 0};
+    if (turning_pays(plan, &turning)) {
+        const int64_t tiles = plan->numel / plan->size[0] / plan->size[1] * turning.row_tiles * turning.column_tiles;
+        ebb__parallel_for(tiles, EBB__PLAN_GRAIN / (TILE * turning.rows) + 1, run_turned, &turning);
         return;
     }
     if (plan->ndim == 2 && plan->numel <= EBB__PLAN_GRAIN) {

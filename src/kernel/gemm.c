@@ -9,7 +9,7 @@
 enum {
     TILE_WORK = 1 << 21,    /* multiplications that make a tile worth a thread */
     LIBRARY_TILES = 16,     /* of one product */
-    TILE_MULTIPLE = 96,     /* sizes of tiles are multiples of this: of every register tile's */
+    TILE_MULTIPLE = 96,     /* sides up to this are not cut; of libraries' and bfloat16's tiles sides are multiples */
     PACKED_N = 128,         /* columns from which packing a pays */
     PACKED_WORK = 1 << 16,  /* elements of b to pack that make a thread's share */
     LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
@@ -71,16 +71,25 @@ static void compute_tiles(void *context, int64_t slot, int64_t last) {
         }
 }
 
-/* Halve the longer side until there are tiles enough for the threads, or each is small. */
+/* Cut the longer side in two until there are tiles enough for the threads, or each is small. Tiles are as equal as
+ * whole register tiles allow, since the largest decides how long the last thread takes. */
 static void cut(struct product *p, int threads) {
+    const bool own = !p->library && p->dtype != EBB_BF16;
+    const int64_t row_multiple = own ? EBB__GEMM_TILE_ROWS : TILE_MULTIPLE;
+    const int64_t column_multiple = own ? 2 * ebb__isa.vector_bytes / p->size : TILE_MULTIPLE;
     const int64_t work = p->m * p->n * p->k;
     const int64_t enough = p->library ? LIBRARY_TILES : threads > 1 ? (2 * threads + p->batch - 1) / p->batch : 1;
     p->m_tile = p->m;
     p->n_tile = p->n;
+    int64_t rows = 1, columns = 1;
     for (int64_t tiles = 1; tiles < enough && work / (2 * tiles) >= TILE_WORK / 2; tiles *= 2) {
-        int64_t *longer = p->m_tile > p->n_tile ? &p->m_tile : &p->n_tile;
-        if (*longer <= TILE_MULTIPLE) break;
-        *longer = ebb__round_up((*longer + 1) / 2, TILE_MULTIPLE);
+        if (p->m_tile > p->n_tile) {
+            if (p->m_tile <= TILE_MULTIPLE) break;
+            p->m_tile = ebb__round_up(ebb__divide_up(p->m, rows *= 2), row_multiple);
+        } else {
+            if (p->n_tile <= TILE_MULTIPLE) break;
+            p->n_tile = ebb__round_up(ebb__divide_up(p->n, columns *= 2), column_multiple);
+        }
     }
     p->m_tiles = ebb__divide_up(p->m, p->m_tile);
     p->n_tiles = ebb__divide_up(p->n, p->n_tile);

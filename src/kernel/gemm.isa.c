@@ -115,9 +115,10 @@ DEFINE_TRANSPOSE(f64, double)
     static EBB__NOINLINE void turn_##F(int64_t k, int64_t n, const T *x, int64_t step, int64_t ld, T *to, \
                                        int64_t stride) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        int64_t p = 0; \
-        for (; HAVE_TRANSPOSE && step == 1 && p + W <= k; p += W) { \
-            for (int64_t v = (stride - 1) / W * W; v >= 0; v -= W) { /* the last block first: it spills over */ \
+        const int64_t whole = HAVE_TRANSPOSE && step == 1 ? k / W * W : 0; \
+        /* Each line as far as it goes, so that the CPU sees it coming; the last lines first: they spill over. */ \
+        for (int64_t v = (stride - 1) / W * W; whole && v >= 0; v -= W) { \
+            for (int64_t p = 0; p < whole; p += W) { \
                 ebb__v##F r[W]; \
                 EBB__UNROLL for (int i = 0; i < W; i++) r[i] = \
                     v + i < n ? ebb__load_##F(x + p + (v + i) * ld) : (ebb__v##F){0}; \
@@ -125,7 +126,7 @@ DEFINE_TRANSPOSE(f64, double)
                 EBB__UNROLL for (int i = 0; i < W; i++) ebb__store_##F(to + (p + i) * stride + v, r[i]); \
             } \
         } \
-        for (; p < k; p++) \
+        for (int64_t p = whole; p < k; p++) \
             for (int64_t i = 0; i < stride; i++) to[p * stride + i] = i < n ? x[p * step + i * ld] : 0; \
     } \
     static EBB__INLINE void pack_##F(int64_t k, int64_t n, const T *x, int64_t step, int64_t ld, T *to, \

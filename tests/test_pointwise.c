@@ -367,6 +367,36 @@ EBB_TEST(short_rows) {
     ebb_set_num_threads(0);
 }
 
+static bool same(ebb_tensor *a, ebb_tensor *b) { return ebb_item(ebb_sum(ebb_ne(a, b))) == 0; }
+
+/* Tiles of transposed operands, whole ones and what is left at their ends, one and several of them. */
+EBB_TEST(transposed_operands) {
+    static const int64_t sizes[] = {15, 16, 17, 64, 256, 259};
+    static const ebb_dtype dtypes[] = {EBB_U8, EBB_F16, EBB_I32, EBB_F32, EBB_F64};
+    for (int threads = 1; threads < 4; threads += 2)
+        for (int i = 0; i < 36 * 5; i++) {
+            const int64_t rows = sizes[i % 6], n = sizes[i / 6 % 6];
+            const ebb_dtype dtype = dtypes[i / 36];
+            ebb_set_num_threads(threads);
+            EBB_SCOPE {
+                ebb_tensor *x = ebb_randint(0, 100, EBB_DIMS(2, rows, n), .dtype = dtype);
+                ebb_tensor *t = ebb_transpose(ebb_randint(0, 100, EBB_DIMS(2, n, rows), .dtype = dtype), 1, 2);
+                ebb_tensor *u = ebb_transpose(ebb_randint(0, 100, EBB_DIMS(n, rows)), 0, 1);
+                ebb_tensor *mask = ebb_gt(u, 50.0), *flat = ebb_contiguous(t);
+                CHECK(!ebb_tensor_is_contiguous(t) && !ebb_tensor_is_contiguous(mask));
+                CHECK(same(ebb_add(x, t), ebb_add(x, flat)));
+                CHECK(
+                    same(ebb_sub(ebb_slice(x, 2, 1, n), ebb_slice(t, 2, 1, n)), ebb_slice(ebb_sub(x, flat), 2, 1, n)));
+                CHECK(same(ebb_where(mask, x, t), ebb_where(ebb_contiguous(mask), x, flat)));
+                CHECK(same(ebb_addcmul(x, t, u), ebb_addcmul(x, flat, ebb_contiguous(u))));
+                ebb_tensor *want = ebb_mul(x, flat);
+                CHECK(same(ebb_mul_(x, t), want));
+            }
+        }
+    ebb_set_num_threads(0);
+    CHECK_OK();
+}
+
 EBB_TEST(results_keep_the_order_of_dimensions) {
 #define STRIDES(t, ...) \
     { \

@@ -77,7 +77,7 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
 
 /* Of elements of 4 bytes all rows but the last few, 4 x 4 at a time; how many that are. */
 static inline int64_t turn_by_4(int64_t rows, int64_t columns, char *to, int64_t to_stride, const char *from,
-                         int64_t from_stride) {
+                                int64_t from_stride) {
     int64_t i = 0;
 #if defined(__SSE2__)
     for (; i + 4 <= rows; i += 4, to += 4 * to_stride, from += 16) {

@@ -198,7 +198,9 @@ DEFINE_PACK(f64, double)
         const bool packed_before = b_cs == EBB__GEMM_PACKED; \
         if (packed_before) b_rs = NR, b_cs = k; \
         const bool direct = packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
-        const int64_t columns = !packed_before && (direct || !space) ? NR : m <= ROWS ? 2 * NR : EBB__GEMM_COLUMNS(sizeof(T)); \
+        const int64_t columns = !packed_before && (direct || !space) ? NR \
+                                : m <= ROWS                          ? 2 * NR \
+                                                                     : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + ROWS * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
             const int64_t kc = k - p < KC ? k - p : KC; \

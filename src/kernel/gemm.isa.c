@@ -145,7 +145,7 @@ DEFINE_TRANSPOSE(f64, double)
                     for (int64_t v = 0; v < stride; v += W) { \
                         const int64_t left = n - j - v, all = whole_vectors || stride - v > W ? W : stride - v; \
                         const T *from = x + p * step + j + v; \
-                        __builtin_prefetch(from + 4 * step); \
+                        ebb__fetch(from, 4 * step * (int64_t)sizeof(T)); \
                         ebb__store_part_##F(to + j * k + p * stride + v, all, \
                                             left < 1 ? (ebb__v##F){0} \
                                                      : ebb__load_part_##F(from, left < all ? left : all, 0)); \

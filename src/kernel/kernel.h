@@ -116,9 +116,6 @@ extern ebb__loop ebb__loops_cast[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT];
  * not overlap. Threads are used when it is worth it. */
 void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const int64_t *dst_stride, ebb_dtype from,
                const void *src, const int64_t *src_stride);
-/* to[i][j] = from[j][i] for elements of `size` bytes; columns of `from` and rows of `to` are contiguous. */
-void ebb__turn(size_t size, int64_t rows, int64_t columns, void *to, int64_t to_stride, const void *from,
-               int64_t from_stride);
 
 /* ---- reductions (reduce.c) ----
  * Over `shape`, of up to EBB_MAX_NDIM dimensions: src_stride and dst_stride in bytes; dst_stride 0 marks a dimension

@@ -1,7 +1,7 @@
 /* The iteration plan: see plan.h. Dimensions are kept in the order of the output's memory, as PyTorch's TensorIterator
  * does. */
 #include "tensor/plan.h"
-#include "kernel/kernel.h"
+#include "base/turn.h"
 
 /* Dimension a should be inside dimension b when its strides are smaller, looking at the operands in order. */
 static bool inner_first(const struct ebb__plan *p, int a, int b) {

@@ -11,7 +11,8 @@
 enum {
     RUN = 256,     /* offsets computed at a time */
     GRAIN = 16384, /* elements worth a thread */
-    PIECES = 32    /* an outer dimension of this size is what threads share, however long others are */
+    PIECES = 32,   /* an outer dimension of this size is what threads share, however long others are */
+    OWNED = 1024   /* bytes of a row from which threads share the rows that are written, not the elements of each */
 };
 
 /* ---- single elements ---- */
@@ -100,9 +101,10 @@ struct work {
     struct ebb__places p;
     enum ebb__placing what;
     ebb_dtype dtype;
-    int64_t element; /* bytes */
-    int cut;         /* the dimension that threads share, -1 for none */
-    int run, row;    /* the dimension of a run of places, of a row of elements at each; -1 for none */
+    int64_t element;            /* bytes */
+    int cut;                    /* the dimension that threads share, -1 for none */
+    int run, row;               /* the dimension of a run of places, of a row of elements at each; -1 for none */
+    int64_t own_first, own_end; /* offsets of the rows that this thread writes */
     run_loop *single;
     ebb__loop row_loop;
     _Atomic bool *outside; /* whether an index was */
@@ -217,7 +219,9 @@ static bool do_run(const struct work *w, const char *const *index, char *moving,
             (void)w->single(some, moving + from * m, m, in_range, fixed + from * f, f);
             continue;
         }
-        for (int64_t i = 0; i < some; i++) do_row(w, moving + (from + i) * m + offset[i], fixed + (from + i) * f);
+        for (int64_t i = 0; i < some; i++)
+            if (offset[i] >= w->own_first && offset[i] < w->own_end)
+                do_row(w, moving + (from + i) * m + offset[i], fixed + (from + i) * f);
     }
     return true;
 }
@@ -258,9 +262,18 @@ static void do_piece(void *context, int64_t first, int64_t last) {
     do_all(&w);
 }
 
+/* Every piece walks over all places, and does those that fall into its part [first, last) of the moving array. */
+static void do_owned(void *context, int64_t first, int64_t last) {
+    struct work w = *(const struct work *)context;
+    w.own_first = first * w.p.index[0].step;
+    w.own_end = last * w.p.index[0].step;
+    do_all(&w);
+}
+
 bool ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dtype dtype) {
     _Atomic bool outside = false;
-    struct work w = {.p = *places, .what = what, .dtype = dtype, .outside = &outside};
+    struct work w = {
+        .p = *places, .what = what, .dtype = dtype, .outside = &outside, .own_first = INT64_MIN, .own_end = INT64_MAX};
     int64_t count = 1;
     for (int d = 0; d < w.p.ndim; d++) count *= w.p.size[d];
     if (count == 0) return true;
@@ -275,6 +288,12 @@ bool ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dt
     }
     const int64_t each = count / w.p.size[w.cut], threads = ebb_num_threads();
     int64_t grain = GRAIN / each + 1;
+    const struct ebb__index *x = &w.p.index[0];
+    if (threads > 1 && w.cut == w.row && w.run >= 0 && w.p.n == 1 && what != EBB__TAKE && x->step > 0 &&
+        w.p.size[w.row] * w.element >= OWNED && count > 2 * GRAIN && x->limit >= 4 * threads) {
+        ebb__parallel_for(x->limit, x->limit / (4 * threads), do_owned, &w);
+        return !atomic_load_explicit(&outside, memory_order_relaxed);
+    }
     if (w.cut == w.row) { /* every piece walks over all places: no more than one a thread, of whole cache lines */
         const int64_t share = ((w.p.size[w.cut] + threads - 1) / threads + 63) / 64 * 64;
         if (grain < share) grain = share;

@@ -141,10 +141,11 @@ static inline bool ebb__scope_take(const ebb_tensor *t) {
 }
 
 /* ---- threads (threads.c) ---- */
-/* Run body(context, first, last) over [0, n) in pieces of at least `grain`. Pieces depend on n and grain only, never on
- * the number of threads, and start at multiples of grain. One thread, or a call inside a piece, runs the same pieces
- * one after another: where the pieces are cut decides which elements a vector loop leaves to its scalar end, hence
- * their last bits. */
+/* Run body(context, first, last) over [0, n): at once when n is less than two grains, else in pieces of half a grain or
+ * more, so that they are shared out evenly. Pieces depend on n and grain only, never on the number of threads, and
+ * start at multiples of a quarter of the grain. One thread, or a call inside a piece, runs the same pieces one after
+ * another: where the pieces are cut decides which elements a vector loop leaves to its scalar end, hence their last
+ * bits. */
 void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int64_t first, int64_t last),
                        void *context);
 

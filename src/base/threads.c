@@ -20,7 +20,7 @@ struct share {
 struct job {
     void (*body)(void *context, int64_t first, int64_t last);
     void *context;
-    int64_t n, grain, units, pieces; /* units of `grain` indices are dealt out to the pieces; the last takes the rest */
+    int64_t n, unit, units, pieces; /* units of so many indices are dealt out to the pieces; the last takes the rest */
     int n_shares;
     _Atomic int64_t finished;
     struct share share[SHARES_MAX];
@@ -59,8 +59,8 @@ static int64_t unit_of_piece(const struct job *job, int64_t piece) {
 }
 
 static void run_piece(const struct job *job, int64_t piece) {
-    int64_t first = unit_of_piece(job, piece) * job->grain;
-    int64_t last = piece + 1 < job->pieces ? unit_of_piece(job, piece + 1) * job->grain : job->n;
+    int64_t first = unit_of_piece(job, piece) * job->unit;
+    int64_t last = piece + 1 < job->pieces ? unit_of_piece(job, piece + 1) * job->unit : job->n;
     job->body(job->context, first, last);
 }
 
@@ -111,9 +111,10 @@ void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int
     job.body = body;
     job.context = context;
     job.n = n;
-    job.grain = grain;
-    job.units = n / grain > 1 ? n / grain : 1;
-    job.pieces = job.units < PIECES_MAX ? job.units : PIECES_MAX;
+    job.unit = grain < 4 ? 1 : grain / 4;
+    job.units = n / job.unit;
+    job.pieces = n < 2 * grain ? 1 : grain > 1 ? n / grain * 2 : n;
+    if (job.pieces > PIECES_MAX) job.pieces = PIECES_MAX;
     atomic_init(&job.finished, 0);
 #if defined(_OPENMP)
     int threads = job.pieces > 1 && !inside ? ebb_num_threads() : 1;

@@ -102,7 +102,8 @@ struct work {
     enum ebb__placing what;
     ebb_dtype dtype;
     int64_t element;            /* bytes */
-    int cut;                    /* the dimension that threads share, -1 for none */
+    int cut;                    /* the dimension that threads share, -1 for none, */
+    int64_t step;               /* by so many elements at a time */
     int run, row;               /* the dimension of a run of places, of a row of elements at each; -1 for none */
     int64_t own_first, own_end; /* offsets of the rows that this thread writes */
     run_loop *single;
@@ -253,7 +254,9 @@ static void do_all(const struct work *w) {
 static void do_piece(void *context, int64_t first, int64_t last) {
     struct work w = *(const struct work *)context;
     struct ebb__places *p = &w.p;
-    p->size[w.cut] = last - first;
+    const int64_t end = last * w.step < p->size[w.cut] ? last * w.step : p->size[w.cut];
+    first *= w.step;
+    p->size[w.cut] = end - first;
     p->moving += first * p->moving_stride[w.cut];
     p->fixed += first * p->fixed_stride[w.cut];
     for (int k = 0; k < p->n; k++)
@@ -286,19 +289,19 @@ bool ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dt
         do_all(&w);
         return !atomic_load_explicit(&outside, memory_order_relaxed);
     }
-    const int64_t each = count / w.p.size[w.cut], threads = ebb_num_threads();
-    int64_t grain = GRAIN / each + 1;
     const struct ebb__index *x = &w.p.index[0];
-    if (threads > 1 && w.cut == w.row && w.run >= 0 && w.p.n == 1 && what != EBB__TAKE && x->step > 0 &&
-        w.p.size[w.row] * w.element >= OWNED && count > 2 * GRAIN && x->limit >= 4 * threads) {
-        ebb__parallel_for(x->limit, x->limit / (4 * threads), do_owned, &w);
-        return !atomic_load_explicit(&outside, memory_order_relaxed);
+    const int64_t n = w.p.size[w.cut], threads = ebb_num_threads();
+    w.step = 1;
+    if (w.cut != w.row) {
+        ebb__parallel_for(n, GRAIN / (count / n) + 1, do_piece, &w);
+    } else if (threads > 1 && w.run >= 0 && w.p.n == 1 && what != EBB__TAKE && x->step > 0 && n * w.element >= OWNED &&
+               count > 2 * GRAIN && x->limit >= 4 * threads) {
+        ebb__parallel_for(x->limit, x->limit / (2 * threads), do_owned, &w);
+    } else { /* every piece walks over all places: no more than one a thread, of whole cache lines */
+        const int64_t least = GRAIN / (count / n) + 1, share = (n + threads - 1) / threads;
+        w.step = ((least > share ? least : share) + 63) / 64 * 64;
+        ebb__parallel_for((n + w.step - 1) / w.step, 1, do_piece, &w);
     }
-    if (w.cut == w.row) { /* every piece walks over all places: no more than one a thread, of whole cache lines */
-        const int64_t share = ((w.p.size[w.cut] + threads - 1) / threads + 63) / 64 * 64;
-        if (grain < share) grain = share;
-    }
-    ebb__parallel_for(w.p.size[w.cut], grain, do_piece, &w);
     return !atomic_load_explicit(&outside, memory_order_relaxed);
 }
 

@@ -161,7 +161,8 @@ struct lines {
     const char *src;
     char *values, *room;
     int64_t *indices;
-    int64_t n, first, count, grain, each; /* each: bytes of room for a piece */
+    int64_t n, first, count, lines, pieces, grain; /* lines of a piece; the last takes the rest */
+    int64_t each;                                  /* bytes of room for a piece */
 };
 
 /* The start of a line in src, and in the results (in elements): the other dimensions' indices, row-major. */
@@ -184,11 +185,11 @@ static void line_at(const struct lines *l, int64_t line, int64_t *ret_src, int64
     *ret_step = step;
 }
 
-static void sort_lines(void *context, int64_t from, int64_t to) {
-    const struct lines *l = context;
+static void sort_piece(const struct lines *l, int64_t piece) {
+    const int64_t from = piece * l->grain, to = piece + 1 < l->pieces ? from + l->grain : l->lines;
     const size_t size = ebb_dtype_size(l->dtype);
     const int64_t stride = l->ndim ? l->src_stride[l->dim] : 0;
-    uint64_t *a = (uint64_t *)(void *)(l->room + from / l->grain * l->each);
+    uint64_t *a = (uint64_t *)(void *)(l->room + piece * l->each);
     wide *w = (wide *)(void *)a;
     for (int64_t line = from; line < to; line++) {
         int64_t at, dst, step;
@@ -209,6 +210,10 @@ static void sort_lines(void *context, int64_t from, int64_t to) {
             l->indices[dst] = index;
         }
     }
+}
+
+static void sort_pieces(void *context, int64_t first, int64_t last) {
+    for (; first < last; first++) sort_piece(context, first);
 }
 
 ebb_status ebb__sort(ebb_dtype dtype, int ndim, const int64_t *shape, const int64_t *src_stride, int dim,
@@ -232,10 +237,11 @@ ebb_status ebb__sort(ebb_dtype dtype, int ndim, const int64_t *shape, const int6
     l.each = 2 * l.n * (int64_t)(l.narrow ? sizeof(uint64_t) : sizeof(wide));
     l.grain = (lines + PIECES - 1) / PIECES;
     if (l.grain * l.n < 4096) l.grain = 4096 / l.n + 1;
-    int64_t units = lines / l.grain > 1 ? lines / l.grain : 1;
-    size_t bytes = (size_t)(units * l.each);
+    l.lines = lines;
+    l.pieces = lines / l.grain > 1 ? lines / l.grain : 1;
+    size_t bytes = (size_t)(l.pieces * l.each);
     if (!(l.room = ebb__alloc(bytes))) return ebb_error_status();
-    ebb__parallel_for(lines, l.grain, sort_lines, &l);
+    ebb__parallel_for(l.pieces, 1, sort_pieces, &l);
     ebb__free(l.room, bytes);
     return EBB_OK;
 }

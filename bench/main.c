@@ -292,12 +292,12 @@ int main(int argc, char **argv) {
         bench_report_head(&floors, c.threads, peers, c.n_peers, o.json);
         visit_all(&c);
         bench_peers_stop(peers, c.n_peers);
+        if (o.csv && !bench_report_csv(o.csv)) {
+            perror(o.csv);
+            return 1;
+        }
     }
     if (!o.list && !o.json) bench_report_end();
-    if (o.csv && !bench_report_csv(o.csv)) {
-        perror(o.csv);
-        return 1;
-    }
     if (failures) (void)fprintf(stderr, "bench: %d cases failed or do not agree\n", failures);
     return failures != 0;
 }

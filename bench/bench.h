@@ -62,6 +62,7 @@ extern const struct bench_family bench_gmm, bench_kmeans, bench_logsumexp, bench
 
 double bench_now(void);  /* seconds, of the clock in use: on the wall, or of this process's work */
 double bench_wall(void); /* on the wall always */
+void bench_pause(void);  /* until threads of this process that look for work have gone to sleep */
 void bench_use_processor_time(void);
 
 /* Files beside the running program: bench_set_directory(argv[0]) first. The text is good until the next call. */

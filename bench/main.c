@@ -51,10 +51,10 @@ static bool ebb_failed(const bench_job *job) {
  * long as that is what ran, and not other processes. */
 static double run(bench_job *job, side *s, double *ret_seconds) {
     double figure = 0;
+    if (job->threads > 1) bench_pause(); /* before every side's turn, so that none has the caches warmer */
     if (s->peer) {
         char request[64], rest[256];
         (void)snprintf(request, sizeof request, "run %lld", (long long)s->rounds);
-        if (job->threads > 1) bench_pause();
         if (!bench_peer_ask(s->peer, request, rest, sizeof rest)) {
             complain(job->name, s->peer->name, rest);
             return -1;

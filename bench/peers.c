@@ -33,16 +33,6 @@ static const struct {
 };
 #define KINDS (int)(sizeof kinds / sizeof *kinds)
 
-/* Those that run: stopped while it is not their turn, they would outlive a bench that is interrupted. */
-static volatile pid_t running[KINDS];
-
-static void end_all(int number) {
-    for (int i = 0; i < KINDS; i++)
-        if (running[i]) (void)kill(running[i], SIGKILL);
-    (void)signal(number, SIG_DFL);
-    (void)raise(number);
-}
-
 static bool listed(const char *list, const char *name) {
     const size_t n = strlen(name);
     for (const char *at = list; at && (at = strstr(at, name)); at += n)
@@ -76,8 +66,7 @@ static bool start(int kind, int threads, bench_peer *ret_peer) {
     const bool started = !posix_spawn(&ret_peer->process, "/bin/sh", &files, NULL, argv, environ);
     (void)posix_spawn_file_actions_destroy(&files);
     (void)close(request[0]), (void)close(answer[1]);
-    if (started) running[kind] = ret_peer->process;
-    else (void)close(request[1]), (void)close(answer[0]);
+    if (!started) (void)close(request[1]), (void)close(answer[0]);
     return started;
 }
 
@@ -85,20 +74,17 @@ static void stop(bench_peer *peer) {
     (void)kill(peer->process, SIGCONT);
     (void)close(peer->to); /* the end of its requests: it leaves */
     (void)close(peer->from);
-    int left = 50;
-    for (; left > 0 && !waitpid(peer->process, NULL, WNOHANG); left--) (void)poll(NULL, 0, 100);
-    if (!left) {
-        (void)kill(peer->process, SIGKILL);
-        (void)waitpid(peer->process, NULL, 0);
+    for (int i = 0; i < 50; i++) {
+        if (waitpid(peer->process, NULL, WNOHANG)) return;
+        (void)poll(NULL, 0, 100);
     }
-    for (int i = 0; i < KINDS; i++)
-        if (running[i] == peer->process) running[i] = 0;
+    (void)kill(peer->process, SIGKILL);
+    (void)waitpid(peer->process, NULL, 0);
 }
 
 int bench_peers_start(const char *wanted, int threads, bench_peer *ret_peers, int max) {
     int n = 0;
     (void)signal(SIGPIPE, SIG_IGN);
-    for (int i = 0; i < 3; i++) (void)signal((const int[]){SIGINT, SIGTERM, SIGHUP}[i], end_all);
     for (int kind = 0; kind < KINDS && n < max; kind++) {
         bench_peer *peer = &ret_peers[n];
         if (!listed(wanted, kinds[kind].name) || !start(kind, threads, peer)) continue;
@@ -156,8 +142,6 @@ bool bench_peer_ask(bench_peer *peer, const char *request, char *ret_rest, size_
     (void)snprintf(ret_rest, size, "%.*s", (int)size - 1, !strcmp(line, "none") ? "" : rest ? rest + 1 : "");
     return ok;
 }
-
-void bench_pause(void) { (void)poll(NULL, 0, 10); }
 
 /* ---- memory ---- */
 

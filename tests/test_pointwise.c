@@ -389,8 +389,15 @@ EBB_TEST(transposed_operands) {
                     same(ebb_sub(ebb_slice(x, 2, 1, n), ebb_slice(t, 2, 1, n)), ebb_slice(ebb_sub(x, flat), 2, 1, n)));
                 CHECK(same(ebb_where(mask, x, t), ebb_where(ebb_contiguous(mask), x, flat)));
                 CHECK(same(ebb_addcmul(x, t, u), ebb_addcmul(x, flat, ebb_contiguous(u))));
+                CHECK(same(ebb_addcmul(t, t, u), ebb_addcmul(flat, flat, ebb_contiguous(u)))); /* three */
+                ebb_tensor *one = ebb_expand(ebb_slice(t, 0, 0, 1), ebb_tensor_shape(x));
+                CHECK(same(ebb_add(x, one), ebb_add(x, ebb_contiguous(one))));
                 ebb_tensor *want = ebb_mul(x, flat);
                 CHECK(same(ebb_mul_(x, t), want));
+                if (rows == n) {
+                    want = ebb_add(x, ebb_contiguous(ebb_transpose(x, 1, 2)));
+                    CHECK(same(ebb_add_(x, ebb_transpose(x, 1, 2)), want));
+                }
             }
         }
     ebb_set_num_threads(0);

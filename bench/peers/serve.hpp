@@ -11,6 +11,10 @@
 #include <sstream>
 #include <string>
 #include <vector>
+#if defined(__linux__)
+#include <csignal>
+#include <sys/prctl.h>
+#endif
 
 // A case that is set up: one iteration, which gives its figure in seconds, and results to compare.
 struct Work {
@@ -56,6 +60,9 @@ inline long long peak() {
 
 // setup gives a Work without `timed` for a case that this side does not have.
 inline int serve(const std::string &version, std::function<Work(const std::vector<std::string> &)> setup) {
+#if defined(__linux__)
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // stopped, it would not see the end of the requests
+#endif
     Work current;
     for (std::string line; std::getline(std::cin, line);) {
         const std::string word = line.substr(0, line.find(' ')), rest = line.size() > word.size() ? line.substr(word.size() + 1) : "";

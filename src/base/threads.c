@@ -82,22 +82,25 @@ static NOT_INLINED void take_pieces(struct job *job) {
     inside = true;
     for (int k = 0, own = omp_get_thread_num(); k < job->n_shares; k++) {
         struct share *share = &job->share[(own + k) % job->n_shares];
-        for (;;) {
+        while (atomic_load_explicit(&share->next, memory_order_relaxed) < share->last) {
             int64_t piece = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
-            if (piece >= share->last) break;
-            run_piece(job, piece);
+            if (piece < share->last) run_piece(job, piece);
         }
     }
     inside = false;
     (void)atomic_fetch_add_explicit(&job->finished, 1, memory_order_release);
 }
 
-static UNSANITIZED void share_out(struct job *job, int threads) {
+static void share_out(struct job *job, int threads) {
+    atomic_init(&job->finished, 0);
     job->n_shares = threads < SHARES_MAX ? threads : SHARES_MAX;
     for (int k = 0; k < job->n_shares; k++) {
         atomic_init(&job->share[k].next, job->pieces * k / job->n_shares);
         job->share[k].last = job->pieces * (k + 1) / job->n_shares;
     }
+}
+
+static UNSANITIZED void start_threads(struct job *job, int threads) {
 #pragma omp parallel num_threads(threads) default(none) shared(job)
     take_pieces(job);
 }
@@ -107,20 +110,25 @@ void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int
                        void *context) {
     if (n <= 0) return;
     if (grain < 1) grain = 1;
-    struct job job; /* its shares are set where they are handed out */
+    if (n < 2 * grain) {
+        body(context, 0, n);
+        return;
+    }
+    struct job job; /* not cleared: the shares are set where threads take them */
     job.body = body;
     job.context = context;
     job.n = n;
     job.unit = grain < 4 ? 1 : grain / 4;
     job.units = n / job.unit;
-    job.pieces = n < 2 * grain ? 1 : grain > 1 ? n / grain * 2 : n;
+    job.pieces = grain > 1 ? n / grain * 2 : n;
     if (job.pieces > PIECES_MAX) job.pieces = PIECES_MAX;
-    atomic_init(&job.finished, 0);
 #if defined(_OPENMP)
-    int threads = job.pieces > 1 && !inside ? ebb_num_threads() : 1;
+    int threads = inside ? 1 : ebb_num_threads();
+    if (threads > job.pieces) threads = (int)job.pieces;
     if (threads > 1) {
+        share_out(&job, threads);
         (void)atomic_fetch_add_explicit(&started, 1, memory_order_release);
-        share_out(&job, (int64_t)threads < job.pieces ? threads : (int)job.pieces);
+        start_threads(&job, threads);
         (void)atomic_load_explicit(&job.finished, memory_order_acquire);
         return;
     }

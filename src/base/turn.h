@@ -53,10 +53,11 @@ EBB__DEFINE_TURN(uint32_t)
 EBB__DEFINE_TURN(uint64_t)
 #undef EBB__DEFINE_TURN
 
-/* to[i][j] = from[j][i] for elements of `size` bytes; columns of `from` and rows of `to` are contiguous. */
+/* to[i][j] = from[j][i] for elements of `size` bytes, i below rows and j below columns; both are contiguous in their
+ * second index, and strides are in bytes. */
 static inline void ebb__turn(size_t size, int64_t rows, int64_t columns, void *to, int64_t to_stride, const void *from,
                              int64_t from_stride) {
-    enum { SOME = 8 }; /* columns of which a line each stays in the cache, wherever they lie */
+    enum { SOME = 8 }; /* lines of `from` at a time: so many stay in the cache, wherever they lie */
     for (int64_t j = 0; j < columns; j += SOME) {
         const int64_t n = columns - j < SOME ? columns - j : SOME;
         char *y = (char *)to + j * (int64_t)size;

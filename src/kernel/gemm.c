@@ -9,7 +9,8 @@
 enum {
     TILE_WORK = 1 << 21,    /* multiplications that make a tile worth a thread */
     LIBRARY_TILES = 16,     /* of one product */
-    TILE_MULTIPLE = 96,     /* sides up to this are not cut; of libraries' and bfloat16's tiles sides are multiples */
+    UNCUT = 96,             /* columns or rows that are not worth a cut */
+    TILE_MULTIPLE = 96,     /* of which sides are multiples where code other than our float32 and float64 computes */
     PACKED_N = 128,         /* columns from which packing a pays */
     PACKED_WORK = 1 << 16,  /* elements of b to pack that make a thread's share */
     LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
@@ -74,7 +75,7 @@ static void compute_tiles(void *context, int64_t slot, int64_t last) {
 /* Cut the longer side in two until there are tiles enough for the threads, or each is small. Tiles are as equal as
  * whole register tiles allow, since the largest decides how long the last thread takes. */
 static void cut(struct product *p, int threads) {
-    const bool own = !p->library && p->dtype != EBB_BF16;
+    const bool own = ebb__isa.gemm_pack[p->dtype] && !p->library;
     const int64_t row_multiple = own ? EBB__GEMM_TILE_ROWS : TILE_MULTIPLE;
     const int64_t column_multiple = own ? 2 * ebb__isa.vector_bytes / p->size : TILE_MULTIPLE;
     const int64_t work = p->m * p->n * p->k;
@@ -84,10 +85,10 @@ static void cut(struct product *p, int threads) {
     int64_t rows = 1, columns = 1;
     for (int64_t tiles = 1; tiles < enough && work / (2 * tiles) >= TILE_WORK / 2; tiles *= 2) {
         if (p->m_tile > p->n_tile) {
-            if (p->m_tile <= TILE_MULTIPLE) break;
+            if (p->m_tile <= UNCUT) break;
             p->m_tile = ebb__round_up(ebb__divide_up(p->m, rows *= 2), row_multiple);
         } else {
-            if (p->n_tile <= TILE_MULTIPLE) break;
+            if (p->n_tile <= UNCUT) break;
             p->n_tile = ebb__round_up(ebb__divide_up(p->n, columns *= 2), column_multiple);
         }
     }

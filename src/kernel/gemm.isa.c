@@ -116,7 +116,8 @@ DEFINE_TRANSPOSE(f64, double)
                                        int64_t stride) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         const int64_t whole = HAVE_TRANSPOSE && step == 1 ? k / W * W : 0; \
-        /* Each line as far as it goes, so that the CPU sees it coming; the last lines first: they spill over. */ \
+        /* W columns at a time as far as they go, so that the CPU sees them coming; the last of the panel first: what \
+         * spills over lies where the first of the next line will be written. */ \
         for (int64_t v = (stride - 1) / W * W; whole && v >= 0; v -= W) { \
             for (int64_t p = 0; p < whole; p += W) { \
                 ebb__v##F r[W]; \
@@ -145,7 +146,7 @@ DEFINE_TRANSPOSE(f64, double)
                     for (int64_t v = 0; v < stride; v += W) { \
                         const int64_t left = n - j - v, all = whole_vectors || stride - v > W ? W : stride - v; \
                         const T *from = x + p * step + j + v; \
-                        ebb__fetch(from, 4 * step * (int64_t)sizeof(T)); \
+                        ebb__fetch(from, 4 * step * (int64_t)sizeof(T)); /* rows may be pages apart */ \
                         ebb__store_part_##F(to + j * k + p * stride + v, all, \
                                             left < 1 ? (ebb__v##F){0} \
                                                      : ebb__load_part_##F(from, left < all ? left : all, 0)); \
@@ -189,8 +190,9 @@ DEFINE_PACK(f64, double)
             if (!exact) trim_##F(rows, width, part, accumulate, c, ldc); \
         } \
     } \
-    /* All columns of b that there is space for are packed once for all rows; of these some hundred at a time are \
-     * packed, and read by one panel of b after the other. Without space panels of b are, one at a time. */ \
+    /* Many rows: all columns of b that there is space for are packed once, and some hundred rows of a at a time are \
+     * packed and read by one panel of b after the other. Few rows, which are packed once: two panels of b at a time, \
+     * which are in the first cache when they are read. Without space panels of b are packed one at a time. */ \
     static void part_##F(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, \
                          int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W, ROWS = EBB__GEMM_ROWS(sizeof(T)) }; \

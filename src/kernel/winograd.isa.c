@@ -75,7 +75,7 @@ static EBB__INLINE void load_patches(const struct ebb__winograd_group *g, const 
         EBB__UNROLL for (int i = 0; i < size; i++) {
             if (i < r->top || i >= r->bottom) continue;
             const float *row = x + r->at + i * width - 2 * r->lane;
-            for (int j = 0; j < 2 * W + 2; j += 16) __builtin_prefetch(row + next + j);
+            for (int j = 0; j < 2 * W + 2; j += 16) ebb__fetch(row, (next + j) * (int64_t)sizeof(float));
             EBB__UNROLL for (int j = 0; j < size; j += 2) {
                 const ebb__vf32 low = load(row + j, in[k].m[j]), high = load(row + j + W, in[k].m[j + 1]);
                 d[i * size + j] += ebb__evens_f32(low, high);

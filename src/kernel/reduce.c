@@ -315,6 +315,8 @@ ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, cons
 
 /* ---- extremes with the place of the first ---- */
 
+enum { SOME = 64 }; /* elements that are compared before one looks whether it was there */
+
 /* The outputs of a tile side by side, or one: the first of equals wins since positions rise; a NaN wins, and stays. */
 #define DEFINE_SEARCH(S, T, IS_NAN) \
     static void search_##S(const struct reduction *r, const char *src, int64_t lanes, void *values, int64_t *index) { \
@@ -339,8 +341,17 @@ ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, cons
         const T *x = (const T *)src; \
         const T v = *(const T *)value; \
         int64_t i = 0; \
+        for (; i + SOME <= n; i += SOME) { /* as vectors, which a loop that may end anywhere is not */ \
+            int here = 0; \
+            for (int64_t j = i; j < i + SOME; j++) here |= x[j] == v; \
+            if (here || IS_NAN(v)) break; \
+        } \
         while (i < n && !(x[i] == v || (IS_NAN(v) && IS_NAN(x[i])))) i++; \
         return i; \
+    } \
+    static bool better_##S(bool max, const void *a_, const void *b_) { \
+        const T a = *(const T *)a_, b = *(const T *)b_; \
+        return (max ? a > b : a < b) || (IS_NAN(a) && !IS_NAN(b)); \
     }
 #define NEVER(x) 0
 #define UNEQUAL_ITSELF(x) ((x) != (x))
@@ -353,10 +364,28 @@ DEFINE_SEARCH(f64, double, UNEQUAL_ITSELF)
 static const struct search {
     void (*search)(const struct reduction *, const char *, int64_t, void *, int64_t *);
     int64_t (*find)(int64_t, const char *, const void *);
+    bool (*better)(bool, const void *, const void *);
 } searches[EBB_DTYPE_COUNT] = {
-    [EBB_BOOL] = {search_u8, find_u8},  [EBB_U8] = {search_u8, find_u8},    [EBB_I32] = {search_i32, find_i32},
-    [EBB_I64] = {search_i64, find_i64}, [EBB_F32] = {search_f32, find_f32}, [EBB_F64] = {search_f64, find_f64},
+    [EBB_BOOL] = {search_u8, find_u8, better_u8},   [EBB_U8] = {search_u8, find_u8, better_u8},
+    [EBB_I32] = {search_i32, find_i32, better_i32}, [EBB_I64] = {search_i64, find_i64, better_i64},
+    [EBB_F32] = {search_f32, find_f32, better_f32}, [EBB_F64] = {search_f64, find_f64, better_f64},
 };
+
+/* Of contiguous elements: the extreme of each block, and the place of the first in the first block that has it. */
+static int64_t search_line(const struct reduction *r, const struct search *fn, const char *src, char *best) {
+    enum { BLOCK = 1024 };
+    _Alignas(8) char other[8];
+    int64_t start = 0;
+    for (int64_t i = 0; i < r->inner; i += BLOCK) {
+        const int64_t n = r->inner - i < BLOCK ? r->inner - i : BLOCK;
+        r->fn.run(n, src + i * r->inner_src, r->inner_src, i ? other : best);
+        if (i == 0 || !fn->better(r->max, other, best)) continue;
+        memcpy(best, other, r->size);
+        start = i;
+    }
+    const int64_t n = r->inner - start < BLOCK ? r->inner - start : BLOCK;
+    return start + fn->find(n, src + start * r->inner_src, best);
+}
 
 static void index_body(void *context, int64_t first, int64_t last) {
     const struct reduction *r = context;
@@ -369,8 +398,7 @@ static void index_body(void *context, int64_t first, int64_t last) {
         _Alignas(64) char best[LANES * 8];
         int64_t index[LANES];
         if (!r->by_rows && r->reduced_count == 1 && r->inner_src == (int64_t)r->size) {
-            r->fn.run(r->inner, src, r->inner_src, best);
-            index[0] = fn->find(r->inner, src, best);
+            index[0] = search_line(r, fn, src, best);
         } else {
             fn->search(r, src, lanes, best, index);
         }

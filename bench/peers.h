@@ -25,9 +25,9 @@ typedef struct bench_peer {
 int bench_peers_start(const char *wanted, int threads, bench_peer *ret_peers, int max);
 void bench_peers_stop(bench_peer *peers, int n);
 
-/* Ask, and wait for the answer; between requests the peer is stopped. True for "ok", whose rest is in ret_rest. "none" gives false and an empty rest; an
- * error, gives false and its text; so does silence for ten minutes, after which the peer is ended and has no more
- * cases. */
+/* Ask, and wait for the answer; between requests the peer is stopped. True for "ok", whose rest is in ret_rest. "none"
+ * gives false and an empty rest; an error, gives false and its text; so does silence for ten minutes, after which the
+ * peer is ended and has no more cases. */
 bool bench_peer_ask(bench_peer *peer, const char *request, char *ret_rest, size_t size);
 
 /* Bytes of memory that this process has had at most since bench_peak_reset(); 0 where that is not known. */

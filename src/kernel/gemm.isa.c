@@ -167,7 +167,7 @@ DEFINE_PACK(f64, double)
 /* All rows of c under one panel of b. Where a is packed, `a_next` is MR * k, otherwise MR * a_rs. */
 #define DEFINE_PANEL(F, T) \
     static void panel_##F(int64_t m, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, int64_t a_next, const T *b, \
-                          int64_t ldb, bool accumulate, T *c, int64_t ldc, int width) { \
+                          int64_t ldb, bool accumulate, T *c, int64_t ldc, int width, bool far) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         const bool exact = width == W || width == 2 * W, add = exact && accumulate; \
         const bool whole = a_rs == 1 && a_cs == MR && ldb == 2 * W && width == 2 * W; \
@@ -176,6 +176,7 @@ DEFINE_PACK(f64, double)
         for (int rows; m > 0; m -= rows, a += rows == MR ? a_next : rows * a_rs, c += rows * ldc) { \
             T *to = exact ? c : part; \
             rows = m >= MR ? MR : m > 6 && m != 8 ? (int)(m + 1) / 2 : (int)m; \
+            for (int i = 0; far && i < rows; i++) ebb__fetch(c + i * ldc, 0), ebb__fetch(c + i * ldc, EBB__VBYTES); \
             if (whole && rows == MR) { \
                 TILE(MR, 2, k, a, 1, MR, b, 2 * W, accumulate, c, ldc); \
                 continue; \
@@ -204,6 +205,7 @@ DEFINE_PACK(f64, double)
                                 : m <= ROWS                          ? 2 * NR \
                                                                      : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + ROWS * KC + W : panel; \
+        const bool far = m * n * (int64_t)sizeof(T) > EBB__GEMM_NEAR; /* c is in no near cache: asked for early */ \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
             const int64_t kc = k - p < KC ? k - p : KC; \
             for (int64_t first = 0; first < n; first += columns) { \
@@ -224,7 +226,7 @@ DEFINE_PACK(f64, double)
                     for (int64_t j = first; j < end; j += NR) \
                         panel_##F(rows, kc, a_block, rs, cs, next, \
                                   in_place ? b_block + (j - first) * b_cs : packed + (j - first) * kc, ldb, \
-                                  accumulate, c + i * ldc + j, ldc, end - j < NR ? (int)(end - j) : NR); \
+                                  accumulate, c + i * ldc + j, ldc, end - j < NR ? (int)(end - j) : NR, far); \
                 } \
             } \
         } \

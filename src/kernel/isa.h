@@ -59,6 +59,7 @@ typedef struct ebb__lstm_units {
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
 #define EBB__GEMM_TILE_ROWS 12                             /* a multiple of every register tile's */
+#define EBB__GEMM_NEAR (1 << 20)                           /* bytes of a result that stay in a near cache */
 #define EBB__GEMM_ROWS(size) (1536 / (int)(size))          /* packed at once: multiples of every tile's */
 #define EBB__GEMM_COLUMNS(size) (4096 / (int)(size))       /* of b */
 #define EBB__GEMM_SPACE_OF_A (1536 * EBB__GEMM_DEPTH + 64) /* enough where b is packed */

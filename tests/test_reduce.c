@@ -157,6 +157,27 @@ EBB_TEST(places) {
     CHECK_ERROR(EBB_ERR_ARGUMENT, "dim lists 2 dimensions");
 }
 
+/* The first of equals, and of NaNs, wherever they lie in a line of many blocks. */
+EBB_TEST(places_in_long_lines) {
+    static const ebb_dtype dtypes[] = {EBB_U8, EBB_I32, EBB_I64, EBB_F32, EBB_F64};
+    static const int64_t first[] = {0, 63, 64, 1000, 1023, 1024, 1087, 2500, 2999};
+    for (int d = 0; d < 5; d++)
+        for (int i = 0; i < 9; i++) EBB_SCOPE {
+                ebb_tensor *x = ebb_ones(EBB_DIMS(3000), .dtype = dtypes[d]);
+                for (int k = i; k < 9; k++) ebb_fill_(ebb_slice(x, 0, first[k], first[k] + 1), 2);
+                CHECK_VALUES(ebb_argmax(x), 0, (double)first[i]);
+                CHECK_VALUES(ebb_argmin(ebb_sub(3, x)), 0, (double)first[i]);
+                CHECK_VALUES(ebb_argmin(x), 0, i == 0 ? 1 : 0);
+                if (!ebb_dtype_is_floating(dtypes[d])) continue;
+                if (i < 8) ebb_fill_(ebb_slice(x, 0, first[i + 1], first[i + 1] + 1), (double)NAN);
+                ebb_fill_(ebb_slice(x, 0, 2999, 3000), (double)NAN);
+                const double want = (double)first[i < 8 ? i + 1 : 8];
+                CHECK_VALUES(ebb_argmax(x), 0, want);
+                CHECK_VALUES(ebb_argmin(x), 0, want);
+            }
+    CHECK_OK();
+}
+
 EBB_TEST(gathering) {
     ebb_tensor *x = LEAF(EBB_DIMS(2, 3), 1, 2, 3, 4, 5, 6), *at = INTEGERS(EBB_DIMS(2, 2), 2, 2, 0, 1);
     ebb_tensor *y = ebb_gather(x, at, 1);

@@ -58,7 +58,7 @@ static void builtin_once(bench_job *job) {
     const int64_t m = ebb_tensor_size(job->t[0], 0), k = ebb_tensor_size(job->t[0], 1),
                   n = ebb_tensor_size(job->t[1], 1);
     ebb__isa.gemm[job->dtype](m, n, k, ebb_tensor_data(job->t[0]), a.d[0], a.d[1], ebb_tensor_data(job->t[1]), b.d[0],
-                              b.d[1], false, ebb_tensor_data(job->t[2]), n, NULL);
+                              b.d[1], NULL, ebb_tensor_data(job->t[2]), n, NULL);
 }
 
 static void builtin_check(bench_job *job) {

@@ -392,20 +392,38 @@ EBB_TEST(softmax_and_back) {
 
 /* ---- products ---- */
 
-static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, int layout, double beta) {
+/* What c begins as: nothing, c itself, a number, a row, a column, each product's own, or a matrix by columns. */
+enum { NOTHING, ITSELF, A_NUMBER, A_ROW, A_COLUMN, OWN_ROWS, BY_COLUMNS, BEGINNINGS };
+
+static ebb__gemm_begin begin_of(int what, int64_t m, int64_t n, const void *c, int64_t c_bs, int64_t ldc,
+                                const void *other) {
+    switch (what) {
+    case ITSELF: return (ebb__gemm_begin){c, c_bs, ldc, 1};
+    case A_ROW: return (ebb__gemm_begin){other, 0, 0, 1};
+    case A_COLUMN: return (ebb__gemm_begin){other, 0, 1, 0};
+    case OWN_ROWS: return (ebb__gemm_begin){other, n, 0, 1};
+    case BY_COLUMNS: return (ebb__gemm_begin){other, m * n, 1, m};
+    default: return (ebb__gemm_begin){other, 0, 0, 0};
+    }
+}
+
+static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, int layout, int beginning) {
     const bool half = dtype == EBB_F16 || dtype == EBB_BF16;
     const int64_t step = layout & 8 ? 2 : 1, size = (int64_t)ebb_dtype_size(dtype), ldc = n + (layout & 4 ? 3 : 0);
     const int64_t a_rs = layout & 1 ? step : step * k, a_cs = layout & 1 ? step * m : step;
     const int64_t b_rs = layout & 2 ? step : step * n, b_cs = layout & 2 ? step * k : step;
     const int64_t a_bs = step * m * k, b_bs = layout & 4 ? 0 : step * k * n, c_bs = m * ldc;
     void *a = random_array(dtype, batch * a_bs), *b = random_array(dtype, batch * step * k * n);
+    void *other = random_array(dtype, batch * m * n + m + n);
     char *start = random_array(dtype, batch * c_bs), *c = malloc((size_t)(batch * c_bs + 1) * 8),
          *first = malloc((size_t)(batch * c_bs + 1) * 8);
     static const int threads[] = {1, 2, 3, 8};
+    const ebb__gemm_begin begin = begin_of(beginning, m, n, c, c_bs, ldc, other);
     for (int t = 0; t < 4; t++) {
         ebb_set_num_threads(threads[t]);
         memcpy(c, start, (size_t)(batch * c_bs * size));
-        CHECK(!ebb__gemm_batched(dtype, batch, m, n, k, a, a_bs, a_rs, a_cs, b, b_bs, b_rs, b_cs, beta, c, c_bs, ldc));
+        CHECK(!ebb__gemm_batched(dtype, batch, m, n, k, a, a_bs, a_rs, a_cs, b, b_bs, b_rs, b_cs,
+                                 beginning ? &begin : NULL, c, c_bs, ldc));
         if (t == 0) memcpy(first, c, (size_t)(batch * c_bs * size));
         CHECK(memcmp(first, c, (size_t)(batch * c_bs * size)) == 0);
         if (m * n * k < 100000 && t > 0) break;
@@ -414,7 +432,11 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
     const int64_t stride = m * n * k > 1000000 ? 37 : 1; /* of large products a sample */
     for (int64_t i = 0; i < batch * m * ldc; i += stride) {
         const int64_t at = i / (m * ldc), row = i % (m * ldc) / ldc, column = i % ldc;
-        double want = beta != 0 || column >= n ? get(dtype, start, i) : 0, bound = fabs(want);
+        const bool itself = beginning == ITSELF || column >= n;
+        double want = itself                 ? get(dtype, start, i)
+                      : beginning != NOTHING ? get(dtype, other, at * begin.bs + row * begin.rs + column * begin.cs)
+                                             : 0;
+        double bound = fabs(want);
         for (int64_t p = 0; p < k && column < n; p++) {
             const double x =
                 get(dtype, a, at * a_bs + row * a_rs + p * a_cs) * get(dtype, b, at * b_bs + p * b_rs + column * b_cs);
@@ -425,8 +447,8 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
         bound *= epsilon(half ? EBB_F32 : dtype) * (4 + (double)k / 4);
         if (half) bound += fabs(want) * (dtype == EBB_F16 ? 0x1p-11 : 0x1p-8) + 0x1p-25; /* rounded once */
         if (!(fabs(get(dtype, c, i) - want) <= bound))
-            fail_msg("%s %s %dx(%d,%d,%d) layout %d beta %g: element %d is %.17g, not %.17g", ebb__kernel_isa(),
-                     ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beta, (int)i, get(dtype, c, i),
+            fail_msg("%s %s %dx(%d,%d,%d) layout %d beginning %d: element %d is %.17g, not %.17g", ebb__kernel_isa(),
+                     ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beginning, (int)i, get(dtype, c, i),
                      want);
     }
     free(a), free(b), free(c), free(start), free(first);
@@ -440,9 +462,9 @@ EBB_TEST(products_of_all_layouts) {
     EACH_PRODUCT_ISA(isa)
     for (int s = 0; s < 15; s++)
         for (int layout = 0; layout < 16; layout += CHECK_STEP(5))
-            for (int beta = 0; beta < 2; beta++)
+            for (int begin = 0; begin < BEGINNINGS; begin++)
                 for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
-                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
+                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, begin);
     float x = 0;
     CHECK(ebb__gemm(EBB_BOOL, 1, 1, 1, &x, 1, 1, &x, 1, 1, 0, &x, 1) == EBB_ERR_DTYPE);
     CHECK_ERROR(EBB_ERR_DTYPE, "bool");
@@ -455,16 +477,18 @@ EBB_TEST(large_products) {
     for (int s = 0; s < 7; s++)
         for (int layout = 0; layout < 16; layout += CHECK_SANITIZED ? 15 : 3)
             for (int d = EBB_BF16; d <= EBB_F64; d++)
-                check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, layout & 1);
+                check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, (layout + s) % BEGINNINGS);
 }
 
 /* More rows, columns and depth than the packed blocks have. */
 EBB_TEST(products_of_many_blocks) {
     EACH_PRODUCT_ISA(isa)
-    if (isa > 1) check_gemm(EBB_BF16, 1, 270, 2100, 1100, isa == 2 ? 0 : 3, 1);
+    if (isa > 1) check_gemm(EBB_BF16, 1, 270, 2100, 1100, isa == 2 ? 0 : 3, ITSELF);
     EACH_ISA(isa) {
-        check_gemm(EBB_F64, 1, 200, 530, 260, isa, 1);
-        check_gemm(EBB_F32, 1, 390, 1050, 260, isa + 1, 0);
+        check_gemm(EBB_F64, 1, 200, 530, 260, isa, A_COLUMN);
+        check_gemm(EBB_F64, 1, 200, 530, 260, isa, BY_COLUMNS);
+        check_gemm(EBB_F32, 1, 390, 1050, 260, isa + 1, A_ROW);
+        check_gemm(EBB_F32, 1, 390, 1050, 260, isa + 1, ITSELF);
     }
 }
 

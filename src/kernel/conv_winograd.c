@@ -164,7 +164,7 @@ static void multiply(const struct correlation *k, int64_t n, const float *values
         for (int64_t tile = 0; tile < n; tile += k->panel)
             ebb__isa.gemm[EBB_F32](out, n - tile > k->panel / 2 ? k->panel : k->panel / 2, in,
                                    k->taps.points + p * plane_of(&k->taps), turned ? 1 : line, turned ? line : 1,
-                                   values + p * point_of(k, in) + tile * in, k->panel, 1, false,
+                                   values + p * point_of(k, in) + tile * in, k->panel, 1, NULL,
                                    results + p * point_of(k, out) + tile * out, k->panel, NULL);
 }
 
@@ -240,10 +240,12 @@ static void accumulate_points(void *context, int64_t first, int64_t last) {
     const int64_t in = k->in.channels, out = k->out.channels, parts = ebb__divide_up(out, ROWS);
     for (; first < last; first++) {
         const int64_t point = first / parts, row = first % parts * ROWS;
-        ebb__isa.gemm[EBB_F32](
-            ebb__least(ROWS, out - row), in, k->n, k->results + point * chunk_point(k, out) + row * k->chunk, k->chunk,
-            1, k->values + point * chunk_point(k, in), 1, k->chunk, k->at > 0,
-            k->taps.points + point * plane_of(&k->taps) + row * line_of(&k->taps), line_of(&k->taps), NULL);
+        float *sums = k->taps.points + point * plane_of(&k->taps) + row * line_of(&k->taps);
+        ebb__isa.gemm[EBB_F32](ebb__least(ROWS, out - row), in, k->n,
+                               k->results + point * chunk_point(k, out) + row * k->chunk, k->chunk, 1,
+                               k->values + point * chunk_point(k, in), 1, k->chunk,
+                               k->at > 0 ? &(ebb__gemm_begin){sums, 0, line_of(&k->taps), 1} : NULL, sums,
+                               line_of(&k->taps), NULL);
     }
 }
 

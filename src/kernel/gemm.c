@@ -23,9 +23,9 @@ typedef struct matrix {
 
 struct product {
     ebb_dtype dtype;
-    bool accumulate, library, packed; /* packed: b is what gemm_pack wrote, and b.cs is k */
+    bool library, packed; /* packed: b is what gemm_pack wrote, and b.cs is k */
     int64_t size, batch, m, n, k;
-    matrix a, b;
+    matrix a, b, begin; /* begin: NULL, c, or what the product is added to as well */
     char *c;
     int64_t ldc, c_bs;
     int64_t m_tile, n_tile, m_tiles, n_tiles;
@@ -52,11 +52,14 @@ static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m
         bool transpose_a, transpose_b;
         int64_t lda, ldb;
         if (flat(&p->a, p->m, p->k, &transpose_a, &lda) && flat(&p->b, p->k, p->n, &transpose_b, &ldb) &&
-            ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->accumulate, c, p->ldc))
+            ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->begin.data != NULL, c, p->ldc))
             return;
     }
     ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->packed ? EBB__GEMM_PACKED : p->b.cs,
-                            p->accumulate, c, p->ldc, space);
+                            p->begin.data ? &(ebb__gemm_begin){at(p, &p->begin, batch, i, j), 0, p->begin.rs,
+                                                               p->begin.cs}
+                                          : NULL,
+                            c, p->ldc, space);
 }
 
 /* A slot computes tiles for as long as there are any. */
@@ -108,6 +111,15 @@ static size_t space_bytes(const struct product *p) {
     return (size_t)ebb__round_up(4 * (words + sums), 64);
 }
 
+/* For code that can only add to c: what it begins as is copied there. */
+static void copy_begin(struct product *p) {
+    if (!p->begin.data || p->begin.data == p->c) return;
+    ebb__copy(3, (int64_t[]){p->batch, p->m, p->n}, p->dtype, p->c,
+              (int64_t[]){p->c_bs * p->size, p->ldc * p->size, p->size}, p->dtype, p->begin.data,
+              (int64_t[]){p->begin.bs * p->size, p->begin.rs * p->size, p->begin.cs * p->size});
+    p->begin = (matrix){p->c, p->ldc, 1, p->c_bs};
+}
+
 /* ---- vectors ---- */
 
 static void gemv_rows(void *context, int64_t first, int64_t last) {
@@ -115,13 +127,13 @@ static void gemv_rows(void *context, int64_t first, int64_t last) {
     for (; first < last; first++) {
         const int64_t i = first % p->m_tiles * p->m_tile, batch = first / p->m_tiles;
         ebb__isa.gemv[p->dtype](p->m - i < p->m_tile ? p->m - i : p->m_tile, p->k, at(p, &p->a, batch, i, 0), p->a.rs,
-                                p->a.cs, at(p, &p->b, batch, 0, 0), p->accumulate,
+                                p->a.cs, at(p, &p->b, batch, 0, 0), p->begin.data != NULL,
                                 p->c + (batch * p->c_bs + i * p->ldc) * p->size, p->ldc);
     }
 }
 
 /* n = 1, or m = 1 seen transposed. False when the layout is one that the general code does better. */
-static bool by_vector(const struct product *given) {
+static bool by_vector(struct product *given) {
     struct product p = *given;
     if (!ebb__isa.gemv[p.dtype] || (p.m != 1 && p.n != 1)) return false;
     if (p.n != 1) {
@@ -131,6 +143,8 @@ static bool by_vector(const struct product *given) {
         p.ldc = 1;
     }
     if ((p.b.rs != 1 && p.k != 1) || (p.a.cs != 1 && p.a.rs != 1 && p.k != 1)) return false;
+    copy_begin(given);
+    p.begin = given->begin;
     p.m_tile = 64;
     if (p.a.cs != 1) { /* a column is read as far as it goes; a sum is the same however outputs are cut */
         const int64_t threads = ebb_num_threads();
@@ -207,6 +221,7 @@ static ebb_status run_large(struct product *p) {
         status = make_flat(p, &p->a, p->m, p->k, &a, &a_bytes);
         if (!status) status = make_flat(p, &p->b, p->k, p->n, &b, &b_bytes);
     }
+    if (p->library) copy_begin(p);
     const int threads = ebb_num_threads();
     cut(p, threads);
     const int64_t tiles = p->batch * p->m_tiles * p->n_tiles;
@@ -234,10 +249,14 @@ static ebb_status through_f32(const struct product *given) {
     ebb_status status = copy_flat(&p, EBB_F32, &p.a, p.m, p.k, &a, &a_bytes);
     if (!status) status = copy_flat(&p, EBB_F32, &p.b, p.k, p.n, &b, &b_bytes);
     if (!status && !(c = ebb__alloc(c_bytes))) status = EBB_ERR_MEMORY;
-    if (!status && p.accumulate) ebb__copy(3, shape, EBB_F32, c, wide, p.dtype, p.c, halves);
+    const ebb__gemm_begin sums = {c, p.m * p.n, p.n, 1};
+    if (!status && p.begin.data) {
+        const int64_t begin[] = {p.begin.bs * p.size, p.begin.rs * p.size, p.begin.cs * p.size};
+        ebb__copy(3, shape, EBB_F32, c, wide, p.dtype, p.begin.data, begin);
+    }
     if (!status)
         status = ebb__gemm_batched(EBB_F32, p.batch, p.m, p.n, p.k, a, p.a.bs, p.a.rs, p.a.cs, b, p.b.bs, p.b.rs,
-                                   p.b.cs, p.accumulate, c, p.m * p.n, p.n);
+                                   p.b.cs, p.begin.data ? &sums : NULL, c, p.m * p.n, p.n);
     if (!status) ebb__copy(3, shape, p.dtype, p.c, halves, EBB_F32, c, wide);
     ebb__free(a, a_bytes);
     ebb__free(b, b_bytes);
@@ -247,17 +266,16 @@ static ebb_status through_f32(const struct product *given) {
 
 ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a,
                              int64_t a_bs, int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs,
-                             int64_t b_cs, double beta, void *c, int64_t c_bs, int64_t ldc) {
+                             int64_t b_cs, const ebb__gemm_begin *begin, void *c, int64_t c_bs, int64_t ldc) {
     const bool half = dtype == EBB_F16 || dtype == EBB_BF16;
     if (!ebb__isa.gemm[dtype] && !half)
         return ebb_fail(EBB_ERR_DTYPE, "matrix product of %s is not defined", ebb_dtype_name(dtype));
     if (batch < 1 || m < 1 || n < 1) return EBB_OK;
-    if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc) { /* one product with all rows */
+    if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc && (!begin || begin->bs == m * begin->rs)) { /* one product with all rows */
         m *= batch;
         batch = 1;
     }
     struct product p = {.dtype = dtype,
-                        .accumulate = beta != 0,
                         .size = (int64_t)ebb_dtype_size(dtype),
                         .batch = batch,
                         .m = m,
@@ -265,21 +283,25 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
                         .k = k,
                         .a = {a, a_rs, a_cs, a_bs},
                         .b = {b, b_rs, b_cs, b_bs},
+                        .begin = begin ? (matrix){begin->data, begin->rs, begin->cs, begin->bs} : (matrix){0},
                         .c = c,
                         .ldc = ldc,
                         .c_bs = c_bs};
     if (k < 1) {
-        if (!p.accumulate) clear(&p);
+        copy_begin(&p);
+        if (!begin) clear(&p);
         return EBB_OK;
     }
     if (!ebb__isa.gemm[dtype]) return through_f32(&p);
     if ((m == 1 || n == 1) && by_vector(&p)) return EBB_OK;
+    if (!ebb__isa.gemm_pack[dtype] || (p.begin.cs != 0 && p.begin.cs != 1)) copy_begin(&p);
     if (half || batch * m * n * k >= TILE_WORK / 2) return run_large(&p);
     for (int64_t i = 0; i < batch; i++) compute(&p, i, 0, m, 0, n, NULL);
     return EBB_OK;
 }
 
 ebb_status ebb__gemm(ebb_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
-                     const void *b, int64_t b_rs, int64_t b_cs, double beta, void *c, int64_t ldc) {
-    return ebb__gemm_batched(dtype, 1, m, n, k, a, 0, a_rs, a_cs, b, 0, b_rs, b_cs, beta, c, 0, ldc);
+                     const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc) {
+    return ebb__gemm_batched(dtype, 1, m, n, k, a, 0, a_rs, a_cs, b, 0, b_rs, b_cs,
+                             accumulate ? &(ebb__gemm_begin){c, 0, ldc, 1} : NULL, c, 0, ldc);
 }

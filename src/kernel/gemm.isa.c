@@ -14,10 +14,12 @@
 #endif
 enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
 
-/* rows x (nv vectors) of c; the constants unroll. ldb and ldc in elements. */
+/* rows x (nv vectors) of c, added to what is at `from` unless that is NULL: as many rows, or, where from_cs is 0, a
+ * column. The constants unroll. ldb and ldc in elements. */
 #define DEFINE_TILE(F, T) \
     static EBB__INLINE void tile_##F(const int rows, const int nv, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, \
-                                     const T *b, int64_t ldb, bool accumulate, T *c, int64_t ldc) { \
+                                     const T *b, int64_t ldb, const T *from, int64_t from_rs, int64_t from_cs, \
+                                     T *c, int64_t ldc) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         ebb__v##F acc[MR][2]; \
         EBB__UNROLL for (int i = 0; i < rows; i++) { \
@@ -33,18 +35,29 @@ enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
             a += a_cs; \
             b += ldb; \
         } \
+        if (from && from_cs) { \
+            EBB__UNROLL for (int i = 0; i < rows; i++) { \
+                EBB__UNROLL for (int v = 0; v < nv; v++) acc[i][v] += ebb__load_##F(from + i * from_rs + v * W); \
+            } \
+        } else if (from) { \
+            EBB__UNROLL for (int i = 0; i < rows; i++) { \
+                const ebb__v##F x = ebb__splat_##F(from[i * from_rs]); \
+                EBB__UNROLL for (int v = 0; v < nv; v++) acc[i][v] += x; \
+            } \
+        } \
         EBB__UNROLL for (int i = 0; i < rows; i++, c += ldc) { \
-            EBB__UNROLL for (int v = 0; v < nv; v++) \
-                ebb__store_##F(c + v * W, accumulate ? ebb__load_##F(c + v * W) + acc[i][v] : acc[i][v]); \
+            EBB__UNROLL for (int v = 0; v < nv; v++) ebb__store_##F(c + v * W, acc[i][v]); \
         } \
     } \
     /* A tile that is wider than c. */ \
-    static EBB__NOINLINE void trim_##F(int rows, int width, const T *tile, bool accumulate, T *c, int64_t ldc) { \
+    static EBB__NOINLINE void trim_##F(int rows, int width, const T *tile, const T *from, int64_t from_rs, \
+                                       int64_t from_cs, T *c, int64_t ldc) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         for (int i = 0; i < rows; i++, tile += 2 * W, c += ldc) { \
             for (int j = 0; j < width; j += W) { \
                 ebb__v##F x = ebb__load_##F(tile + j); \
-                if (accumulate) x = ebb__load_part_##F(c + j, width - j, 0) + x; \
+                if (from && from_cs) x += ebb__load_part_##F(from + i * from_rs + j, width - j, 0); \
+                else if (from) x += ebb__splat_##F(from[i * from_rs]); \
                 ebb__store_part_##F(c + j, width - j, x); \
             } \
         } \
@@ -61,8 +74,8 @@ enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
 #endif
 #define CASE(rows) \
     case rows: \
-        if (width > W) TILE(rows, 2, k, a, a_rs, a_cs, b, ldb, add, to, ld); \
-        else TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, add, to, ld); \
+        if (width > W) TILE(rows, 2, k, a, a_rs, a_cs, b, ldb, add, from_rs, from_cs, to, ld); \
+        else TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, add, from_rs, from_cs, to, ld); \
         break;
 
 /* ---- packing: panels of b, NR columns wide, and of a, MR rows high, as the tiles read them ---- */
@@ -167,35 +180,39 @@ DEFINE_PACK(f64, double)
 /* All rows of c under one panel of b. Where a is packed, `a_next` is MR * k, otherwise MR * a_rs. */
 #define DEFINE_PANEL(F, T) \
     static void panel_##F(int64_t m, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, int64_t a_next, const T *b, \
-                          int64_t ldb, bool accumulate, T *c, int64_t ldc, int width, bool far) { \
+                          int64_t ldb, const T *from, int64_t from_rs, int64_t from_cs, T *c, int64_t ldc, int width, \
+                          bool far) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        const bool exact = width == W || width == 2 * W, add = exact && accumulate; \
+        const bool exact = width == W || width == 2 * W; \
         const bool whole = a_rs == 1 && a_cs == MR && ldb == 2 * W && width == 2 * W; \
         T part[MR * 2 * W]; \
         const int64_t ld = exact ? ldc : 2 * W; \
         for (int rows; m > 0; m -= rows, a += rows == MR ? a_next : rows * a_rs, c += rows * ldc) { \
             T *to = exact ? c : part; \
+            const T *add = exact ? from : NULL; \
             rows = m >= MR ? MR : m > 6 && m != 8 ? (int)(m + 1) / 2 : (int)m; \
             for (int i = 0; far && i < rows; i++) ebb__fetch(c + i * ldc, 0), ebb__fetch(c + i * ldc, EBB__VBYTES); \
             if (whole && rows == MR) { \
-                TILE(MR, 2, k, a, 1, MR, b, 2 * W, accumulate, c, ldc); \
-                continue; \
+                TILE(MR, 2, k, a, 1, MR, b, 2 * W, from, from_rs, from_cs, c, ldc); \
+            } else { \
+                switch (rows) { \
+                    MORE_ROWS(CASE) \
+                    CASE(4) \
+                    CASE(3) \
+                    CASE(2) \
+                    CASE(1) \
+                } \
+                if (!exact) trim_##F(rows, width, part, from, from_rs, from_cs, c, ldc); \
             } \
-            switch (rows) { \
-                MORE_ROWS(CASE) \
-                CASE(4) \
-                CASE(3) \
-                CASE(2) \
-                CASE(1) \
-            } \
-            if (!exact) trim_##F(rows, width, part, accumulate, c, ldc); \
+            if (from) from += rows * from_rs; \
         } \
     } \
     /* Many rows: all columns of b that there is space for are packed once, and some hundred rows of a at a time are \
      * packed and read by one panel of b after the other. Few rows, which are packed once: two panels of b at a time, \
      * which are in the first cache when they are read. Without space panels of b are packed one at a time. */ \
     static void part_##F(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, \
-                         int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
+                         int64_t b_rs, int64_t b_cs, const T *from, int64_t from_rs, int64_t from_cs, T *c, \
+                         int64_t ldc, T *space) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W, ROWS = EBB__GEMM_ROWS(sizeof(T)) }; \
         _Alignas(64) T panel[KC * NR]; \
         const bool packed_before = b_cs == EBB__GEMM_PACKED; \
@@ -206,7 +223,7 @@ DEFINE_PACK(f64, double)
                                                                      : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + ROWS * KC + W : panel; \
         const bool far = m * n * (int64_t)sizeof(T) > EBB__GEMM_NEAR; /* c is in no near cache: asked for early */ \
-        for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
+        for (int64_t p = 0; p < k; p += KC, from = c, from_rs = ldc, from_cs = 1) { \
             const int64_t kc = k - p < KC ? k - p : KC; \
             for (int64_t first = 0; first < n; first += columns) { \
                 const int64_t end = n - first < columns ? n : first + columns; \
@@ -226,7 +243,8 @@ DEFINE_PACK(f64, double)
                     for (int64_t j = first; j < end; j += NR) \
                         panel_##F(rows, kc, a_block, rs, cs, next, \
                                   in_place ? b_block + (j - first) * b_cs : packed + (j - first) * kc, ldb, \
-                                  accumulate, c + i * ldc + j, ldc, end - j < NR ? (int)(end - j) : NR, far); \
+                                  from ? from + i * from_rs + j * from_cs : NULL, from_rs, from_cs, c + i * ldc + j, \
+                                  ldc, end - j < NR ? (int)(end - j) : NR, far); \
                 } \
             } \
         } \
@@ -236,13 +254,15 @@ DEFINE_PACK(f64, double)
         pack_##F(k, n, b, b_rs, b_cs, to, NR, true); \
     } \
     static void gemm_##F(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b, \
-                         int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
-        const T *a = a_; \
+                         int64_t b_rs, int64_t b_cs, const ebb__gemm_begin *begin, void *c_, int64_t ldc, \
+                         void *space) { \
+        const T *a = a_, *from = begin ? begin->data : NULL; \
+        const int64_t from_rs = begin ? begin->rs : 0, from_cs = begin ? begin->cs : 0; \
         T *c = c_; \
         const int64_t step = space ? m : EBB__GEMM_ROWS(sizeof(T)); \
         for (int64_t i = 0; i < m; i += step) \
-            part_##F(m - i < step ? m - i : step, n, k, a + i * a_rs, a_rs, a_cs, b, b_rs, b_cs, accumulate, \
-                     c + i * ldc, ldc, space); \
+            part_##F(m - i < step ? m - i : step, n, k, a + i * a_rs, a_rs, a_cs, b, b_rs, b_cs, \
+                     from ? from + i * from_rs : NULL, from_rs, from_cs, c + i * ldc, ldc, space); \
     }
 
 #define TILE tile_f32
@@ -313,12 +333,13 @@ DEFINE_GEMV(f64, double)
 /* ---- integers, wrapping; not for AVX-512, as in arith.isa.c ---- */
 #define DEFINE_INTEGER(S, T, U) \
     static void gemm_##S(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b_, \
-                         int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
+                         int64_t b_rs, int64_t b_cs, const ebb__gemm_begin *begin, void *c_, int64_t ldc, \
+                         void *space) { \
         const T *a = a_, *b = b_; \
         T *c = c_; \
         (void)space; \
         for (int64_t i = 0; i < m; i++) { \
-            if (!accumulate) memset(c + i * ldc, 0, (size_t)n * sizeof(T)); \
+            if (!begin) memset(c + i * ldc, 0, (size_t)n * sizeof(T)); \
             for (int64_t p = 0; p < k; p++) { \
                 const U x = (U)a[i * a_rs + p * a_cs]; \
                 for (int64_t j = 0; j < n; j++) \

@@ -167,14 +167,14 @@ static void part(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t a_r
 }
 
 static void gemm_bf16(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b_,
-                      int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) {
+                      int64_t b_rs, int64_t b_cs, const ebb__gemm_begin *begin, void *c_, int64_t ldc, void *space) {
     const uint16_t *a = a_, *b = b_;
     uint16_t *c = c_;
     for (int64_t j = 0; j < n; j += EBB__BF16_COLUMNS)
         for (int64_t i = 0; i < m; i += EBB__BF16_BLOCKS * ROWS) {
             const int64_t rows = m - i < EBB__BF16_BLOCKS * ROWS ? m - i : EBB__BF16_BLOCKS * ROWS;
             const int64_t columns = n - j < EBB__BF16_COLUMNS ? n - j : EBB__BF16_COLUMNS;
-            const struct target t = {.c = c + i * ldc + j, .ldc = ldc, .accumulate = accumulate};
+            const struct target t = {.c = c + i * ldc + j, .ldc = ldc, .accumulate = begin != NULL};
             part(rows, columns, k, a + i * a_rs, a_rs, a_cs, b + j * b_cs, b_rs, b_cs, t, space);
         }
 }

@@ -52,10 +52,12 @@ typedef struct ebb__lstm_units {
                      void *const dgate[4]);
 } ebb__lstm_units;
 
-/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
+/* Products in the calling thread; see ebb__gemm_batched. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
  * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large.
  * In each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written,
- * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. */
+ * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. The product is added to what is at
+ * `begin` unless that is NULL: to c itself, or, of float32 and float64, to anything whose columns are neighbours or the
+ * same. */
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
 #define EBB__GEMM_TILE_ROWS 12                             /* a multiple of every register tile's */
@@ -76,8 +78,8 @@ enum {
     EBB__BF16_DEPTH = 1024
 };
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
-                                const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc,
-                                void *space);
+                                const void *b, int64_t b_rs, int64_t b_cs, const ebb__gemm_begin *begin, void *c,
+                                int64_t ldc, void *space);
 typedef void (*ebb__gemm_packer)(int64_t n, int64_t k, const void *b, int64_t b_rs, int64_t b_cs, void *to);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
                                 bool accumulate, void *y, int64_t y_stride);

@@ -207,17 +207,23 @@ ebb_status ebb__norm_backward(const struct ebb__norm *d, const void *g, const vo
                               const void *rstd, const void *weight, void *dx, void *dweight, void *dbias);
 
 /* ---- matrix products (gemm.c, blas.c) ----
- * c = a b + beta c, with a (m, k), b (k, n) and c (m, n); beta is 0 (c is not read) or 1. Strides in elements: row
+ * c = a b, or added to c, with a (m, k), b (k, n) and c (m, n). Strides in elements: row
  * stride, column stride, any value for a and b (0 and negative too); c has unit column stride and row stride ldc >= n.
  * f32, f64, bf16, f16, i64, i32, u8 (bool: EBB_ERR_DTYPE). c must not overlap a or b. Vector products are m or n = 1.
  * Sums of 16-bit operands are float32, rounded once at the end: where the CPU has AVX512-BF16 by its instruction, which
  * takes subnormal numbers for 0 and gives them as 0, elsewhere by way of float32 copies. */
 ebb_status ebb__gemm(ebb_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
-                     const void *b, int64_t b_rs, int64_t b_cs, double beta, void *c, int64_t ldc);
-/* `batch` products; a_bs, b_bs, c_bs are the strides from one to the next, 0 to use the same a or b for all. */
+                     const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
+/* What a product is added to: any strides, so that a row, a column or a number need not be copied all over c first. */
+typedef struct ebb__gemm_begin {
+    const void *data;
+    int64_t bs, rs, cs;
+} ebb__gemm_begin;
+/* `batch` products; a_bs, b_bs, c_bs are the strides from one to the next, 0 to use the same a or b for all. c is not
+ * read: c = a b, plus *begin unless that is NULL. What begins may be c itself, as it lies. */
 ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a,
                              int64_t a_bs, int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs,
-                             int64_t b_cs, double beta, void *c, int64_t c_bs, int64_t ldc);
+                             int64_t b_cs, const ebb__gemm_begin *begin, void *c, int64_t c_bs, int64_t ldc);
 
 /* ---- random numbers (random.c) ----
  * Fill n contiguous elements from the Philox stream of `seed`, from block number `first` on (take them with

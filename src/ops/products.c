@@ -39,12 +39,12 @@ static ebb_status check(const struct ebb_infer *f, int first, int ndim_a, int nd
     return status ? status : check_inner(f, first);
 }
 
-/* c = a b + beta c, for a matrix a and a matrix or vector b. */
-static ebb_status product(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c) {
+/* c = a b, added to what c begins as unless that is NULL, for a matrix a and a matrix or vector b. */
+static ebb_status product(const ebb_tensor *a, const ebb_tensor *b, const ebb__gemm_begin *begin, ebb_tensor *c) {
     const int64_t *as = ebb__strides(a), *bs = ebb__strides(b);
     int64_t n = b->ndim == 2 ? b->dims[1] : 1;
-    return ebb__gemm((ebb_dtype)c->dtype, a->dims[0], n, a->dims[1], a->data, as[0], as[1], b->data, bs[0],
-                     b->ndim == 2 ? bs[1] : 1, beta, c->data, n ? n : 1);
+    return ebb__gemm_batched((ebb_dtype)c->dtype, 1, a->dims[0], n, a->dims[1], a->data, 0, as[0], as[1], b->data, 0,
+                             bs[0], b->ndim == 2 ? bs[1] : 1, begin, c->data, 0, n ? n : 1);
 }
 
 /* Whether matrices are such that sum += a b, and lie so that the kernel can do that. */
@@ -65,7 +65,7 @@ static void give_product(struct ebb_vjp_call *v, int64_t i, ebb_tensor *a, ebb_t
         a = left;
         if (sum) sum = ebb_t(sum);
     }
-    if (adds_up(sum, a, b)) (void)product(a, b, 1, sum);
+    if (adds_up(sum, a, b)) (void)product(a, b, &(ebb__gemm_begin){sum->data, 0, sum->dims[1], 1}, sum);
     else ebb_vjp_give(v, i, turned ? ebb_t(ebb_mm(a, b)) : ebb_mm(a, b));
 }
 
@@ -76,7 +76,7 @@ static ebb_status dot_infer(struct ebb_infer *f) { return check(f, 0, 1, 1); }
 static ebb_status dot_forward(struct ebb_forward *f) {
     const ebb_tensor *a = f->in[0], *b = f->in[1];
     return ebb__gemm((ebb_dtype)a->dtype, 1, 1, a->dims[0], a->data, 0, ebb__strides(a)[0], b->data, ebb__strides(b)[0],
-                     1, 0, f->out[0]->data, 1);
+                     1, false, f->out[0]->data, 1);
 }
 
 static void dot_vjp(struct ebb_vjp_call *v) {
@@ -120,7 +120,7 @@ static ebb_status mv_infer(struct ebb_infer *f) {
     return status;
 }
 
-static ebb_status mv_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], 0, f->out[0]); }
+static ebb_status mv_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], NULL, f->out[0]); }
 
 static void mv_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
@@ -161,7 +161,7 @@ static ebb_status mm_infer(struct ebb_infer *f) {
     return status;
 }
 
-static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], 0, f->out[0]); }
+static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], NULL, f->out[0]); }
 
 static void mm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
@@ -206,14 +206,14 @@ static ebb_status bmm_infer(struct ebb_infer *f) {
     return ebb_fail(EBB_ERR_SHAPE, "batch sizes differ: %lld and %lld", (long long)a->d[0], (long long)b->d[0]);
 }
 
-/* c = a b + beta c, pair by pair. */
-static ebb_status products(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c) {
+/* The same pair by pair. */
+static ebb_status products(const ebb_tensor *a, const ebb_tensor *b, const ebb__gemm_begin *begin, ebb_tensor *c) {
     const int64_t *as = ebb__strides(a), *bs = ebb__strides(b), n = b->dims[2];
     return ebb__gemm_batched((ebb_dtype)c->dtype, a->dims[0], a->dims[1], n, a->dims[2], a->data, as[0], as[1], as[2],
-                             b->data, bs[0], bs[1], bs[2], beta, c->data, a->dims[1] * n, n ? n : 1);
+                             b->data, bs[0], bs[1], bs[2], begin, c->data, a->dims[1] * n, n ? n : 1);
 }
 
-static ebb_status bmm_forward(struct ebb_forward *f) { return products(f->in[0], f->in[1], 0, f->out[0]); }
+static ebb_status bmm_forward(struct ebb_forward *f) { return products(f->in[0], f->in[1], NULL, f->out[0]); }
 
 static void bmm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
@@ -259,20 +259,33 @@ static void scale(ebb_tensor *t, double factor) {
     ebb__loops_mul[t->dtype](t->numel, (char *[]){t->data, t->data, (char *)&number}, (int64_t[]){size, size, 0}, NULL);
 }
 
-typedef ebb_status (*add_product)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c);
+typedef ebb_status (*add_product)(const ebb_tensor *a, const ebb_tensor *b, const ebb__gemm_begin *begin,
+                                  ebb_tensor *c);
 
-/* Input 0 lies in the result already when the product is added to it: no temporary, but for an alpha other than 1,
- * which multiplies the left factor. What is multiplied by 0 is not read, so that its NaN does not spread. */
+/* t as something of the shape of c, a vector, a matrix or several matrices, begins as: what is broadcast has a stride
+ * of 0. */
+static ebb__gemm_begin begins_as(const ebb_tensor *t, const ebb_tensor *c) {
+    int64_t stride[3] = {0}; /* of products, rows, columns; a vector is a column */
+    const int last = c->ndim == 1 ? 1 : 2;
+    for (int d = 0; d < t->ndim; d++)
+        if (t->dims[d] > 1) stride[last - t->ndim + 1 + d] = ebb__strides(t)[d];
+    return (ebb__gemm_begin){t->data, stride[0], stride[1], stride[2]};
+}
+
+/* The product is added to input 0 as it lies, or multiplied in the result; an alpha other than 1 multiplies the left
+ * factor. What is multiplied by 0 is not read, so that its NaN does not spread. */
 static ebb_status sum_into(ebb_tensor *out, ebb_tensor *const *in, double beta, double alpha, add_product add) {
     ebb_tensor *a = in[1];
-    ebb_status status = beta != 0 ? ebb__copy_into(out, in[0]) : EBB_OK;
+    const bool copies = beta != 0 && (beta != 1 || alpha == 0);
+    ebb_status status = copies ? ebb__copy_into(out, in[0]) : EBB_OK;
     if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
     if (!status && beta != 0 && beta != 1) scale(out, beta);
     if (status || alpha == 0) return status;
-    if (alpha == 1) return add(a, in[2], beta != 0, out);
+    const ebb__gemm_begin from = begins_as(copies ? out : in[0], out), *begin = beta != 0 ? &from : NULL;
+    if (alpha == 1) return add(a, in[2], begin, out);
     if (!(a = ebb__cast(a, (ebb_dtype)a->dtype))) return ebb_error_status();
     scale(a, alpha);
-    status = add(a, in[2], beta != 0, out);
+    status = add(a, in[2], begin, out);
     ebb__unref(a);
     return status;
 }

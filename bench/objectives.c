@@ -76,10 +76,12 @@ static ebb_tensor *gmm(bench_job *job) {
     ebb_tensor *diagonal = ebb_exp(logs), *sums = ebb_sum(logs, .dim = EBB_DIMS(1));
     ebb_tensor *padded = ebb_cat(EBB_LIST(below, ebb_zeros(EBB_DIMS(k, 1), .dtype = EBB_F64)), 1);
     ebb_tensor *lower = ebb_view(ebb_index_select(padded, job->t[PLACES], 1), EBB_DIMS(k, d, d));
-    ebb_tensor *q = ebb_transpose(ebb_add(lower, ebb_diag_embed(diagonal, 0, -2, -1)), 1, 2);
-    ebb_tensor *y = ebb_sub(ebb_matmul(x, q), ebb_matmul(ebb_unsqueeze(means, 1), q)); /* (k, n, d) */
-    ebb_tensor *distance = ebb_sum(ebb_square(y), .dim = EBB_DIMS(2));
-    ebb_tensor *inner = ebb_sub(ebb_unsqueeze(ebb_add(alphas, sums), 1), ebb_mul(distance, 0.5));
+    ebb_tensor *q = ebb_add(lower, ebb_diag_embed(diagonal, 0, -2, -1));
+    ebb_tensor *shift = ebb_matmul(q, ebb_mul(ebb_unsqueeze(means, 2), -1.0)); /* (k, d, 1) */
+    ebb_tensor *y = ebb_addmm(ebb_reshape(shift, EBB_DIMS(k * d, 1)), ebb_reshape(q, EBB_DIMS(k * d, d)), ebb_t(x));
+    y = ebb_view(y, EBB_DIMS(k, d, n));
+    ebb_tensor *distance = ebb_vecdot(y, y, .dim = EBB_DIMS(1));
+    ebb_tensor *inner = ebb_add_scaled(ebb_unsqueeze(ebb_add(alphas, sums), 1), distance, -0.5);
     ebb_tensor *likelihood =
         ebb_sub(ebb_sum(ebb_logsumexp(inner, EBB_DIMS(0))), ebb_mul(ebb_logsumexp(alphas, EBB_DIMS(0)), (double)n));
     ebb_tensor *prior = ebb_mul(ebb_add(ebb_sum(ebb_square(diagonal)), ebb_sum(ebb_square(below))), 0.5);

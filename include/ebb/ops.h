@@ -2837,7 +2837,7 @@ typedef struct ebb_logsumexp_options {
  *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
  * Gradient (LogsumexpBackward0) of self: restore(g, self, dim, keepdim) * exp(self - restore(y, self, dim,
  * keepdim)).
- * Floating point only. torch.logsumexp */
+ * Integers and bool become the default dtype. torch.logsumexp */
 EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_logsumexp(...) ((void)EBB_HERE, ebb_logsumexp(__VA_ARGS__))
@@ -5832,6 +5832,24 @@ EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *ve
 #else
 #define ebb_addr_(...) ebb__addr__(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addr__(self, vec1, vec2, ...) ebb_addr_(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_vecdot_options {
+    ebb_dims dim; /* default -1 */
+    int ebb__at;
+} ebb_vecdot_options;
+
+/* The sums of the products of vectors that lie along dim of x and of y, which broadcast: sum(x y). With x for y, the
+ * squares of their lengths, without a tensor of squares.
+ *     vecdot(Tensor x, Tensor y, shape dim=-1) -> Tensor
+ * Gradient (LinalgVecdotBackward0) of x: unsqueeze(g, dim or -1) * y; of y: unsqueeze(g, dim or -1) * x.
+ * torch.linalg.vecdot */
+EBB_API ebb_tensor *ebb_vecdot(ebb_tensor *x, ebb_tensor *y, ebb_vecdot_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_vecdot(...) ((void)EBB_HERE, ebb_vecdot(__VA_ARGS__))
+#else
+#define ebb_vecdot(...) ebb__vecdot_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__vecdot_(x, y, ...) ebb_vecdot(EBB_AT(x), EBB_AT(y), (ebb_vecdot_options){__VA_ARGS__})
 #endif
 
 /* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.

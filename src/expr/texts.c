@@ -2346,6 +2346,12 @@ const struct ebb__op_text ebb__op_texts[] = {
       .torch = "torch.var_mean",
       .formula = {"n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"},
       .samples = (const char *const[]){"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) dim=(0) correction=0", "(2,3) correction=0.5", "(20,3) dim=(0)", "(0,3) dim=(1)", "(1) correction=0", "() correction=0", "! i5(3,4)", "! (3,4) dim=(2)", NULL}}},
+    {"vecdot",
+     {.signature = "Tensor x, Tensor y, shape dim=-1 -> Tensor",
+      .doc = "The sums of the products of vectors that lie along dim of x and of y, which broadcast: sum(x y). With x for y, the squares of their lengths, without a tensor of squares.",
+      .torch = "torch.linalg.vecdot",
+      .formula = {"unsqueeze(g, dim or -1) * y", "unsqueeze(g, dim or -1) * x"},
+      .samples = (const char *const[]){"(4) (4)", "(3,4) (3,4)", "(3,4) (3,4) dim=0", "(3,4) (4)", "(2,1,4) (3,4)", "(4) (3,4) dim=1", "(3,4) (4) dim=-2", "(3,0) (3,0)", "(0,3) (3)", "() ()", "! (3) (4)", "! (1) (3)", "! i5(3) i5(3)", "! (3,4) (3,4) dim=2", "! (3,4) (3,4) dim=(0,1)", NULL}}},
     {"vector_norm",
      {.signature = "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor",
       .doc = "sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts first.",
@@ -2404,4 +2410,4 @@ const struct ebb__op_text ebb__op_texts[] = {
       .torch = "torch.zeros_like",
       .samples = (const char *const[]){"(2,3)", "()", "i5(2,0)", "(3) dtype=bool", NULL}}},
 };
-const int ebb__op_texts_n = 408;
+const int ebb__op_texts_n = 409;

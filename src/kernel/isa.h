@@ -14,7 +14,8 @@
 
 /* Reductions work on leaves: one run of elements, or up to EBB__LEAF_ROWS rows side by side. */
 #define EBB__LEAF_ROWS 16
-/* Bytes of one result: of moments three doubles, n of them as three arrays of n, of all else one element. */
+/* Bytes of one result: of moments three doubles, n of them as three arrays of n, of logsumexp two elements likewise, of
+ * all else one element. */
 #define EBB__REDUCED_MAX 24
 typedef struct ebb__reducer {
     void (*run)(int64_t n, const char *p, int64_t stride, void *ret);        /* reduce n >= 1 elements to one */
@@ -121,7 +122,8 @@ typedef struct ebb__direct_table {
 
 typedef struct ebb__isa_table {
     ebb__reducer fold[EBB__FOLDS][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
-    ebb__reducer moments[EBB_DTYPE_COUNT]; /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
+    ebb__reducer moments[EBB_DTYPE_COUNT];   /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
+    ebb__reducer logsumexp[EBB_DTYPE_COUNT]; /* to largest elements and sums of exponentials less these */
     ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];
     ebb__softmax_row_backward softmax_backward[EBB_DTYPE_COUNT], log_softmax_backward[EBB_DTYPE_COUNT];
     ebb__norm_runs norm[EBB_DTYPE_COUNT];

@@ -145,6 +145,10 @@ ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const v
 ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
                            double correction, bool root, void *dst, void *mean, const int64_t *dst_stride);
 
+/* log(sum(exp(x))), the largest element taken out before; f32 and f64. Of no elements -inf. */
+ebb_status ebb__reduce_logsumexp(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src,
+                                 const int64_t *src_stride, void *dst, const int64_t *dst_stride);
+
 /* Maximum, minimum, of any dtype. NaN is both. `index` may be NULL; else it receives, at index_stride (bytes, 0 for the
  * reduced dimensions), the row-major number, counted over the reduced dimensions, of the first element that is the
  * maximum; dst may be NULL then. Reducing nothing to something is EBB_ERR_SHAPE. */

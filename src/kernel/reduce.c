@@ -35,6 +35,7 @@ struct reduction {
     ebb_dtype dtype; /* of the source */
     bool max;
     const struct spread *spread; /* of moments: what is made of them */
+    bool log;                    /* of largest elements and sums of exponentials: to their logarithms */
 };
 
 struct spread {
@@ -127,22 +128,34 @@ static void store_spread(const struct reduction *r, int64_t to, int64_t lanes, c
     }
 }
 
+/* x: as many largest elements, and sums of exponentials behind them, which become their logarithms. */
+static void take_logarithms(const struct reduction *r, int64_t lanes, char *x) {
+    const int64_t size = (int64_t)r->src_size, step[] = {size, size, size};
+    char *sum = x + lanes * size;
+    ebb__loops_log[r->dtype](lanes, (char *[]){sum, sum}, step, NULL);
+    ebb__loops_add[r->dtype](lanes, (char *[]){x, x, sum}, step, NULL);
+}
+
 /* `to` is the place in dst. */
-static void store(const struct reduction *r, int64_t to, int64_t lanes, const void *x) {
+static void store(const struct reduction *r, int64_t to, int64_t lanes, void *x) {
     if (r->spread) {
         store_spread(r, to, lanes, x);
-    } else if (lanes == 1 || r->inner_dst == (int64_t)r->size) {
-        memcpy(r->dst + to, x, (size_t)lanes * r->size);
+        return;
+    }
+    if (r->log) take_logarithms(r, lanes, x);
+    const size_t size = r->log ? r->src_size : r->size;
+    if (lanes == 1 || r->inner_dst == (int64_t)size) {
+        memcpy(r->dst + to, x, (size_t)lanes * size);
     } else {
         for (int64_t j = 0; j < lanes; j++)
-            memcpy(r->dst + to + j * r->inner_dst, (const char *)x + (size_t)j * r->size, r->size);
+            memcpy(r->dst + to + j * r->inner_dst, (const char *)x + (size_t)j * size, size);
     }
 }
 
 /* Work is numbered (kept position, tile, part). */
 static void reduce_body(void *context, int64_t first, int64_t last) {
     const struct reduction *r = context;
-    if (r->leaves == 1 && !r->by_rows && !r->spread) { /* short runs: nothing to merge */
+    if (r->leaves == 1 && !r->by_rows && !r->spread && !r->log) { /* short runs: nothing to merge */
         ebb__cursor at = ebb__walk_at(&r->kept, first);
         for (; first < last; first++, ebb__walk_next(&r->kept, &at))
             r->fn.run(r->inner, r->src + at.offset[0], r->inner_src, r->dst + at.offset[1]);
@@ -307,6 +320,27 @@ ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, cons
         const void *nan = dtype == EBB_F32 ? (const void *)&nan32 : &nan64;
         fill(ndim, shape, dtype, dst, dst_stride, nan);
         if (mean) fill(ndim, shape, dtype, mean, dst_stride, nan);
+        return EBB_OK;
+    }
+    plan(&r, ndim, shape, src_stride, dst_stride, NULL, false);
+    return run(&r);
+}
+
+ebb_status ebb__reduce_logsumexp(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src,
+                                 const int64_t *src_stride, void *dst, const int64_t *dst_stride) {
+    struct reduction r = {.fn = ebb__isa.logsumexp[dtype],
+                          .src = src,
+                          .dst = dst,
+                          .src_size = ebb_dtype_size(dtype),
+                          .size = 2 * ebb_dtype_size(dtype),
+                          .dtype = dtype,
+                          .log = true};
+    if (!r.fn.run) return ebb_fail(EBB_ERR_DTYPE, "no logsumexp of %s", ebb_dtype_name(dtype));
+    if (product(ndim, shape, dst_stride, true) == 0) return EBB_OK;
+    if (product(ndim, shape, dst_stride, false) == 0) {
+        const double none64 = -INFINITY;
+        const float none32 = -INFINITY;
+        fill(ndim, shape, dtype, dst, dst_stride, dtype == EBB_F32 ? (const void *)&none32 : &none64);
         return EBB_OK;
     }
     plan(&r, ndim, shape, src_stride, dst_stride, NULL, false);

@@ -106,7 +106,6 @@ DEFINE_WHOLE_FOLDS(i64, int64_t)
     DEFINE_FOLD(count_##S, T, int64_t, 0, NONZERO, INT_SUM) \
     DEFINE_FOLD(nansum_##S, T, T, 0, r + (x != x ? 0 : x), SUM) \
     DEFINE_FOLD(abs_##S, T, T, 0, r + abs(x), SUM) \
-    DEFINE_FOLD(squares_##S, T, T, 0, r + x * x, SUM) \
     DEFINE_FOLD(max_abs_##S, T, T, 0, abs(x) > r || x != x ? abs(x) : r, MAX) \
     DEFINE_FOLD(min_abs_##S, T, T, (T)INFINITY, abs(x) < r || x != x ? abs(x) : r, MIN)
 DEFINE_FLOATING_FOLDS(f32, float, fabsf)
@@ -167,14 +166,16 @@ enum { BESIDE = 4 };
     }
 
 #define ADDED(a, b) (a) + (b)
-#define DEFINE_FLOATING_SUM(name, F, T) \
+#define ITSELF(a) (a)
+#define SQUARE(a) (a) * (a)
+#define DEFINE_FLOATING_SUM(name, F, T, of) \
     static T name##_flat(int64_t n, const T *x) { \
         ebb__v##F sum[CHAINS] = {ebb__splat_##F(0), ebb__splat_##F(0)}; \
-        ALONG_RUN(F, T, sum, 0, sum[k] += a; sum[k + 1] += b, ADDED) \
+        ALONG_RUN(F, T, sum, 0, sum[k] += of(a); sum[k + 1] += of(b), ADDED) \
         return ebb__total_##F(sum[0]); \
     } \
     static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
-        BY_ROWS(F, T, (void)0, v[k] += a, v[k]) \
+        BY_ROWS(F, T, v[k] = of(v[k]), v[k] += of(a), v[k]) \
     }
 /* `beats` gives the second operand where the first is a NaN; that there was one is remembered apart. */
 #define DEFINE_FLOATING_EXTREME(name, F, T, NONE, beats, across) \
@@ -212,12 +213,15 @@ enum { BESIDE = 4 };
 
 #define DEFINE_BY_VECTORS(F, T, NONE) \
     DEFINE_MERGE(sum_##F, T, SUM) \
+    DEFINE_MERGE(squares_##F, T, SUM) \
     DEFINE_MERGE(max_##F, T, MAX) \
     DEFINE_MERGE(min_##F, T, MIN) \
-    DEFINE_FLOATING_SUM(sum_##F, F, T) \
+    DEFINE_FLOATING_SUM(sum_##F, F, T, ITSELF) \
+    DEFINE_FLOATING_SUM(squares_##F, F, T, SQUARE) \
     DEFINE_FLOATING_EXTREME(max_##F, F, T, NONE, ebb__max, ebb__greatest) \
     DEFINE_FLOATING_EXTREME(min_##F, F, T, NONE, ebb__min, ebb__least) \
     DEFINE_FLAT_RUN(sum_##F, T) \
+    DEFINE_FLAT_RUN(squares_##F, T) \
     DEFINE_FLAT_RUN(max_##F, T) \
     DEFINE_FLAT_RUN(min_##F, T)
 DEFINE_BY_VECTORS(f32, float, EBB__NO_NANS_F32)

@@ -4,22 +4,13 @@
 #include "ops/reduce.h"
 #include <math.h>
 
-/* A dimension that may be left out: the one listed, or `otherwise`; checked against ndim. */
-static bool one_dim(const ebb_dims *dim, int64_t otherwise, int ndim, int64_t *ret_dim) {
-    *ret_dim = dim->n ? dim->d[0] : otherwise;
-    if (dim->n <= 1 && ebb__wrap_dim(ret_dim, ndim)) return true;
-    if (dim->n > 1) (void)ebb_fail(EBB_ERR_INDEX, "dim lists %d dimensions; expected one", (int)dim->n);
-    else (void)ebb_fail(EBB_ERR_INDEX, "dim is out of range: dimension %lld of %d", (long long)*ret_dim, ndim);
-    return false;
-}
-
 /* ---- normalize ---- */
 
 static ebb_tensor *normalize_compose(struct ebb_forward *f) {
     const struct ebb__attrs_normalize *a = f->attrs;
     ebb_tensor *x = f->in[0];
     int64_t dim;
-    if (!one_dim(&a->dim, 1, ebb_tensor_ndim(x), &dim)) return NULL;
+    if (!ebb__one_dim(&a->dim, 1, ebb_tensor_ndim(x), &dim)) return NULL;
     ebb_tensor *norm = ebb_vector_norm(x, .ord = a->p, .dim = EBB_DIMS(dim), .keepdim = true);
     return ebb_div(x, ebb_clamp(norm, .min = ebb_number_f64(a->eps.value)));
 }
@@ -68,7 +59,7 @@ static ebb_tensor *cosine_compose(struct ebb_forward *f) {
     int64_t dim;
     if (!ebb__loss_defined(f)) return NULL;
     if (!ebb__broadcast(&shape, &other)) return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "shapes do not broadcast");
-    if (!one_dim(&a->dim, 1, shape.n, &dim)) return NULL;
+    if (!ebb__one_dim(&a->dim, 1, shape.n, &dim)) return NULL;
     for (int i = 0; i < 2; i++) {
         x[i] = ebb_expand(x[i], shape);
         ebb_tensor *norm = ebb_vector_norm(x[i], .dim = EBB_DIMS(dim), .keepdim = true);

@@ -400,6 +400,7 @@ extern const struct ebb_op ebb_op_upsample;
 extern const struct ebb_op ebb_op_upsample_backward;
 extern const struct ebb_op ebb_op_var;
 extern const struct ebb_op ebb_op_var_mean;
+extern const struct ebb_op ebb_op_vecdot;
 extern const struct ebb_op ebb_op_vector_norm;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_view_as;
@@ -812,6 +813,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_upsample_backward,
     &ebb_op_var,
     &ebb_op_var_mean,
+    &ebb_op_vecdot,
     &ebb_op_vector_norm,
     &ebb_op_view,
     &ebb_op_view_as,
@@ -824,7 +826,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 408;
+const int ebb__op_table_size = 409;
 
 const struct ebb_op_input ebb__inputs_A[] = {{"A", EBB_INPUT_TENSOR}};
 const struct ebb_op_input ebb__inputs_A_B[] = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}};
@@ -907,6 +909,7 @@ const struct ebb_op_input ebb__inputs_self_weights_OPTIONAL[] = {{"self", EBB_IN
 const struct ebb_op_input ebb__inputs_sorted_sequence_self_NUMBER_sorter_OPTIONAL[] = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}};
 const struct ebb_op_input ebb__inputs_tensors_LIST[] = {{"tensors", EBB_INPUT_LIST}};
 const struct ebb_op_input ebb__inputs_x1_x2[] = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}};
+const struct ebb_op_input ebb__inputs_x_y[] = {{"x", EBB_INPUT_TENSOR}, {"y", EBB_INPUT_TENSOR}};
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -1859,6 +1862,10 @@ const struct ebb_attr ebb__attr_table_upsample_backward[] = {
     {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"scales", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_upsample_backward, scales), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_vecdot[] = {
+    {"dim", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_vecdot, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_vector_norm[] = {
@@ -4927,6 +4934,12 @@ ebb_tensor *(ebb_var_mean)(ebb_tensor *self, ebb_var_mean_options options) {
     if (ebb_call_op(&ebb_op_var_mean, in, 1, &attrs, out)) return NULL;
     if (options.ret_mean) *options.ret_mean = out[1];
     return out[0];
+}
+
+ebb_tensor *(ebb_vecdot)(ebb_tensor *x, ebb_tensor *y, ebb_vecdot_options options) {
+    const struct ebb__attrs_vecdot attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {x, y};
+    return ebb_call_op1(&ebb_op_vecdot, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_vector_norm)(ebb_tensor *self, ebb_vector_norm_options options) {

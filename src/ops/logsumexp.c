@@ -4,18 +4,17 @@
 #include "ops/reduce.h"
 #include <math.h>
 
-/* Taking out the maximum leaves exponentials of at most 1; an infinite maximum is left in, since inf - inf is no
- * number. */
-static ebb_tensor *compose(struct ebb_forward *f) {
+static ebb_status infer(struct ebb_infer *f) {
     const struct ebb__attrs_logsumexp *a = f->attrs;
-    ebb_tensor *x = f->in[0];
-    if (!ebb_dtype_is_floating(ebb_tensor_dtype(x))) x = ebb_to(x, ebb_default_dtype());
-    if (ebb_tensor_numel(x) == 0) return ebb_log(ebb_sum(ebb_exp(x), .dim = a->dim, .keepdim = a->keepdim));
-    ebb_tensor *max = ebb_amax(x, .dim = a->dim, .keepdim = true);
-    max = ebb_where(ebb_eq(ebb_abs(max), (double)INFINITY), 0.0, max);
-    ebb_tensor *y = ebb_add(ebb_log(ebb_sum(ebb_exp(ebb_sub(x, max)), .dim = a->dim, .keepdim = true)), max);
-    ebb_dims shape = ebb_tensor_shape(x);
-    return a->keepdim ? y : ebb_reshape(y, ebb__reduced_shape(&shape, &a->dim, false));
+    f->out->shape = ebb__reduced_shape(&f->in[0].shape, &a->dim, a->keepdim);
+    return EBB_OK;
+}
+
+static ebb_status forward(struct ebb_forward *f) {
+    const ebb_tensor *x = f->in[0];
+    const struct ebb__attrs_logsumexp *a = f->attrs;
+    struct ebb__reduction r = ebb__reduction_of(x, &a->dim, ebb__dtype_sizes[x->dtype]);
+    return ebb__reduce_logsumexp(x->ndim, x->dims, (ebb_dtype)x->dtype, x->data, r.from, f->out[0]->data, r.to);
 }
 
 static void vjp(struct ebb_vjp_call *v) {
@@ -43,8 +42,10 @@ const struct ebb_op ebb_op_logsumexp = {
         "taken out before the exponentials, so that nothing overflows."),
     .torch = EBB_TEXT("torch.logsumexp"),
     .node = "LogsumexpBackward0",
+    .promote = EBB_PROMOTE_FLOAT,
     .dtypes = EBB_FLOATING,
-    .compose = compose,
+    .infer = infer,
+    .forward = forward,
     .vjp = vjp,
     .batch = batch,
     .saves = {EBB_IN(0) | EBB_OUT(0)},

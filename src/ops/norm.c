@@ -3,11 +3,8 @@
 #include "ops/reduce.h"
 #include <math.h>
 
-/* A fold of x into a new tensor, not recorded. */
 static ebb_tensor *fold(ebb__fold what, ebb_tensor *x, const struct ebb__attrs_vector_norm *a, ebb_dtype dtype) {
-    ebb_dims shape = ebb_tensor_shape(x), reduced = ebb__reduced_shape(&shape, &a->dim, a->keepdim);
-    ebb_tensor *y = ebb__own(ebb__tensor_new(dtype, reduced.n, reduced.d));
-    return y && !ebb__fold_into(what, x, &a->dim, y) ? y : NULL;
+    return ebb__folded(what, x, &a->dim, a->keepdim, dtype);
 }
 
 /* What has no identity cannot be computed of nothing. */

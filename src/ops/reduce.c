@@ -21,6 +21,14 @@ ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool kee
     return r;
 }
 
+bool ebb__one_dim(const ebb_dims *dim, int64_t otherwise, int ndim, int64_t *ret_dim) {
+    *ret_dim = dim->n ? dim->d[0] : otherwise;
+    if (dim->n <= 1 && ebb__wrap_dim(ret_dim, ndim)) return true;
+    if (dim->n > 1) (void)ebb_fail(EBB_ERR_INDEX, "dim lists %d dimensions; expected one", (int)dim->n);
+    else (void)ebb_fail(EBB_ERR_INDEX, "dim is out of range: dimension %lld of %d", (long long)*ret_dim, ndim);
+    return false;
+}
+
 int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim) {
     int64_t count = 1;
     for (int i = 0; i < shape->n; i++)
@@ -63,6 +71,12 @@ ebb_status ebb__fold_into(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, eb
     if (into != y) ebb__unref(into);
     if (from != x) ebb__unref(from);
     return status;
+}
+
+ebb_tensor *ebb__folded(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, bool keepdim, ebb_dtype dtype) {
+    ebb_dims shape = ebb_tensor_shape(x), reduced = ebb__reduced_shape(&shape, dim, keepdim);
+    ebb_tensor *y = ebb__own(ebb__tensor_new(dtype, reduced.n, reduced.d));
+    return y && !ebb__fold_into(what, x, dim, y) ? y : NULL;
 }
 
 /* ---- sum, nansum, mean ---- */

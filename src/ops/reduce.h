@@ -7,6 +7,9 @@
 /* `shape` after reducing over `dim` (none listed: all), as size 1 with keepdim. */
 ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool keepdim);
 
+/* A dimension that may be left out: the one listed, or `otherwise`, counted from the front of ndim; else an error. */
+bool ebb__one_dim(const ebb_dims *dim, int64_t otherwise, int ndim, int64_t *ret_dim);
+
 /* How many elements become one. */
 int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim);
 
@@ -24,6 +27,9 @@ struct ebb__reduction ebb__reduction_of(const ebb_tensor *x, const ebb_dims *dim
 /* A fold over `dim` of x into y, laid out as the reduced shape. Floating dtypes are computed as they are, all others in
  * int64; x is cast to y's dtype before, unless what is counted is not 0. */
 ebb_status ebb__fold_into(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, ebb_tensor *y);
+
+/* The same into a new tensor; not recorded. */
+ebb_tensor *ebb__folded(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, bool keepdim, ebb_dtype dtype);
 
 /* A result, or its gradient, with the reduced dimensions put back as size 1, so that it broadcasts against `shape`. */
 ebb_tensor *ebb__reduced_restore(ebb_tensor *y, ebb_dims shape, const ebb_dims *dim, bool keepdim);

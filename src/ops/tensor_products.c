@@ -1,6 +1,8 @@
-/* Products written with other products: outer, addr, inner, tensordot, kron, cross, matrix_power, multi_dot. */
+/* Products written with other products: outer, addr, vecdot, inner, tensordot, kron, cross, matrix_power, multi_dot. */
 #define EBB_FAMILY "Linear algebra"
+#include "ops/batching.h"
 #include "ops/linalg.h"
+#include "ops/reduce.h"
 #include <math.h>
 
 static ebb_tensor *refuse(const char *expected, const ebb_tensor *a, const ebb_tensor *b) {
@@ -72,6 +74,87 @@ const struct ebb_op ebb_op_addr = {
     .samples = EBB_SAMPLES("(3,4) (3) (4)", "(4) (3) (4)", "() (3) (4)", "(3,4) (3) (4) beta=0.5 alpha=-2",
                            "(4) (3) (4) beta=0", "(3,0) (3) (0)", "(4) (0) (4)", "! (3) (3) (4)", "! (3,4) (3,1) (4)",
                            "! (2,3,4) (3) (4)"),
+};
+
+/* ---- vecdot ---- */
+
+/* Of a tensor with itself, a sum of squares, the products are nowhere in memory. */
+static ebb_tensor *vecdot(struct ebb_forward *f) {
+    ebb_tensor *x = f->in[0], *y = f->in[1];
+    const ebb_dtype dtype = (ebb_dtype)x->dtype;
+    if (!ebb__is_floating(dtype) || y->dtype != dtype) {
+        ebb_fail(EBB_ERR_DTYPE, "needs floating point of one dtype, got %s and %s; ebb_to() converts",
+                 ebb_dtype_name(dtype), ebb_dtype_name((ebb_dtype)y->dtype));
+        return NULL;
+    }
+    const struct ebb__attrs_vecdot *a = f->attrs;
+    int64_t dim;
+    if (!ebb__one_dim(&a->dim, -1, x->ndim > y->ndim ? x->ndim : y->ndim, &dim)) return NULL;
+    if (x->ndim == 1 && y->ndim == 1 && x->numel != y->numel) return refuse("vectors of one size", x, y);
+    const ebb_dtype wide = ebb__is_half(dtype) ? EBB_F32 : dtype;
+    const bool same = x == y;
+    x = ebb_to(x, wide);
+    if (!x) return NULL;
+    ebb_tensor *sum = same ? ebb__folded(EBB__FOLD_SQUARES, x, &EBB_DIMS(dim), false, wide)
+                           : ebb_sum(ebb_mul(x, ebb_to(y, wide)), .dim = EBB_DIMS(dim));
+    return ebb_to(sum, dtype);
+}
+
+/* Whether the gradients of both inputs go to one place, and can go there as one. */
+static bool is_square(const struct ebb_vjp_call *v) {
+    const struct ebb__edge *e = v->node ? ebb__node_edges(v->node) : NULL;
+    return e && e[0].node && e[0].node == e[1].node && e[0].nr == e[1].nr;
+}
+
+/* Along dim the other factor may have been repeated for input i. */
+static void give_factor(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient) {
+    if (!gradient) return;
+    ebb_dims shape = ebb_tensor_shape(gradient), own = ebb_vjp_shape(v, i);
+    (void)ebb__broadcast(&shape, &own);
+    ebb_vjp_give(v, i, ebb_expand(gradient, shape));
+}
+
+static void vecdot_vjp(struct ebb_vjp_call *v) {
+    const ebb_dims *dim = &((const struct ebb__attrs_vecdot *)v->attrs)->dim;
+    ebb_tensor *g = ebb_unsqueeze(v->grad[0], dim->n ? dim->d[0] : -1);
+    if (is_square(v)) {
+        ebb_vjp_give(v, 0, ebb_mul(ebb_mul(g, 2), v->in[0]));
+        return;
+    }
+    if (v->needs[0]) give_factor(v, 0, ebb_mul(g, v->in[1]));
+    if (v->needs[1]) give_factor(v, 1, ebb_mul(g, v->in[0]));
+}
+
+static void vecdot_batch(struct ebb_batch_call *b) {
+    const ebb_dims *given = &((const struct ebb__attrs_vecdot *)b->attrs)->dim;
+    const int x = ebb__batch_ndim(b, 0), y = ebb__batch_ndim(b, 1), ndim = x > y ? x : y;
+    if (ndim == 0) {
+        ebb_batch_give(b, 0, ebb_mul(b->in[0], b->in[1]));
+        return;
+    }
+    ebb_tensor *samples[2] = {b->in[0], b->in[1]};
+    for (int i = 0; i < 2; i++)
+        if (b->batched[i]) samples[i] = ebb__batch_aligned(samples[i], ndim + 1);
+    const int64_t dim = given->n ? given->d[0] : -1;
+    ebb_batch_give(b, 0, ebb_vecdot(samples[0], samples[1], .dim = EBB_DIMS(dim < 0 ? dim : dim - ndim)));
+}
+
+const struct ebb_op ebb_op_vecdot = {
+    EBB_SIGNATURE(vecdot, "Tensor x, Tensor y, shape dim=-1 -> Tensor"),
+    .doc = EBB_TEXT(
+        "The sums of the products of vectors that lie along dim of x and of y, which broadcast: sum(x y). With x for y, "
+        "the squares of their lengths, without a tensor of squares."),
+    .torch = EBB_TEXT("torch.linalg.vecdot"),
+    .node = "LinalgVecdotBackward0",
+    .compose = vecdot,
+    .vjp = vecdot_vjp,
+    .jvp = ebb_jvp_multilinear,
+    .batch = vecdot_batch,
+    .saves = {EBB_IN(1), EBB_IN(0)},
+    .formula = EBB_FORMULAS("unsqueeze(g, dim or -1) * y", "unsqueeze(g, dim or -1) * x"),
+    .samples = EBB_SAMPLES("(4) (4)", "(3,4) (3,4)", "(3,4) (3,4) dim=0", "(3,4) (4)", "(2,1,4) (3,4)", "(4) (3,4) dim=1",
+                           "(3,4) (4) dim=-2", "(3,0) (3,0)", "(0,3) (3)", "() ()", "! (3) (4)", "! (1) (3)",
+                           "! i5(3) i5(3)", "! (3,4) (3,4) dim=2", "! (3,4) (3,4) dim=(0,1)"),
 };
 
 /* ---- inner, tensordot ---- */

@@ -3,7 +3,21 @@
 
 enum { GATHER = 512 }; /* strided elements that are brought together at a time */
 
-/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x ----
+#define SUM r + x
+#define MAX x > r || x != x ? x : r
+#define MIN x < r || x != x ? x : r
+#define DEFINE_MERGE(name, R, step) \
+    static void name##_merge(int64_t n, void *acc, const void *more) { \
+        R *o = acc; \
+        const R *xs = more; \
+        EBB__IVDEP for (int64_t j = 0; j < n; j++) { \
+            const R r = o[j], x = xs[j]; \
+            o[j] = step; \
+        } \
+    }
+
+#if EBB__ISA_LEVEL < 2
+/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x; AVX-512 gains nothing worth a copy ----
  * Strided elements go to a buffer first. LANES results go side by side, as vectors, so that none waits for the one
  * before; element i of a buffer belongs to lane i % LANES, and what is left over to lane 0. At the end half of them is
  * merged into the other half, 16 and 8 at a time, the last eight one by one. */
@@ -53,15 +67,6 @@ enum { GATHER = 512 }; /* strided elements that are brought together at a time *
             } \
         } \
     }
-#define DEFINE_MERGE(name, R, step) \
-    static void name##_merge(int64_t n, void *acc, const void *more) { \
-        R *o = acc; \
-        const R *xs = more; \
-        EBB__IVDEP for (int64_t j = 0; j < n; j++) { \
-            const R r = o[j], x = xs[j]; \
-            o[j] = step; \
-        } \
-    }
 /* Extremes of whole numbers begin with the first element; folds begin with `start`, and merge by a step of their
  * own. */
 #define DEFINE_EXTREME(name, T, step) \
@@ -73,10 +78,7 @@ enum { GATHER = 512 }; /* strided elements that are brought together at a time *
     DEFINE_RUN(name, T, R, start, step) \
     DEFINE_ROWS(name, T, R, start, 0, step)
 
-#define SUM r + x
 #define INT_SUM (int64_t)((uint64_t)r + (uint64_t)x)
-#define MAX x > r || x != x ? x : r
-#define MIN x < r || x != x ? x : r
 #define INT_MAX_ x > r ? x : r
 #define INT_MIN_ x < r ? x : r
 /* clang-format off */
@@ -110,6 +112,7 @@ DEFINE_WHOLE_FOLDS(i64, int64_t)
     DEFINE_FOLD(min_abs_##S, T, T, (T)INFINITY, abs(x) < r || x != x ? abs(x) : r, MIN)
 DEFINE_FLOATING_FOLDS(f32, float, fabsf)
 DEFINE_FLOATING_FOLDS(f64, double, fabs)
+#endif
 
 /* ---- sums and extremes of floating numbers, by vectors ---- */
 
@@ -291,27 +294,30 @@ static void moments_merge(int64_t n, void *acc, const void *more) {
 }
 
 #define REDUCER(name) \
-    { name##_run, name##_rows, name##_merge }
-#define FLOATS(name) [EBB_F32] = REDUCER(name##_f32), [EBB_F64] = REDUCER(name##_f64)
-#define ALL(name) \
-    [EBB_BOOL] = REDUCER(name##_u8), [EBB_U8] = REDUCER(name##_u8), [EBB_I32] = REDUCER(name##_i32), \
-    [EBB_I64] = REDUCER(name##_i64), FLOATS(name)
+    (ebb__reducer) { name##_run, name##_rows, name##_merge }
+#define FLOATS(table, name) table[EBB_F32] = REDUCER(name##_f32), table[EBB_F64] = REDUCER(name##_f64);
+#define WHOLE_NUMBERS(table, name) \
+    table[EBB_BOOL] = table[EBB_U8] = REDUCER(name##_u8), table[EBB_I32] = REDUCER(name##_i32), \
+    table[EBB_I64] = REDUCER(name##_i64);
 
 void EBB__ISA(ebb__init_reduce)(void) {
-    static const ebb__reducer max[EBB_DTYPE_COUNT] = {ALL(max)}, min[EBB_DTYPE_COUNT] = {ALL(min)};
-    memcpy(ebb__isa.max, max, sizeof max);
-    memcpy(ebb__isa.min, min, sizeof min);
-    static const ebb__reducer folds[EBB__FOLDS][EBB_DTYPE_COUNT] = {
-        [EBB__FOLD_SUM] = {ALL(sum)},
-        [EBB__FOLD_PROD] = {ALL(prod)},
-        [EBB__FOLD_COUNT] = {ALL(count)},
-        [EBB__FOLD_NANSUM] = {FLOATS(nansum)},
-        [EBB__FOLD_ABS] = {FLOATS(abs)},
-        [EBB__FOLD_SQUARES] = {FLOATS(squares)},
-        [EBB__FOLD_MAX_ABS] = {FLOATS(max_abs)},
-        [EBB__FOLD_MIN_ABS] = {FLOATS(min_abs)},
-    };
-    memcpy(ebb__isa.fold, folds, sizeof folds);
+    FLOATS(ebb__isa.max, max)
+    FLOATS(ebb__isa.min, min)
+    FLOATS(ebb__isa.fold[EBB__FOLD_SUM], sum)
+    FLOATS(ebb__isa.fold[EBB__FOLD_SQUARES], squares)
     ebb__isa.moments[EBB_F32] = (ebb__reducer){moments_f32_run, moments_f32_rows, moments_merge};
     ebb__isa.moments[EBB_F64] = (ebb__reducer){moments_f64_run, moments_f64_rows, moments_merge};
+#if EBB__ISA_LEVEL < 2
+    WHOLE_NUMBERS(ebb__isa.max, max)
+    WHOLE_NUMBERS(ebb__isa.min, min)
+    WHOLE_NUMBERS(ebb__isa.fold[EBB__FOLD_SUM], sum)
+    WHOLE_NUMBERS(ebb__isa.fold[EBB__FOLD_PROD], prod)
+    FLOATS(ebb__isa.fold[EBB__FOLD_PROD], prod)
+    WHOLE_NUMBERS(ebb__isa.fold[EBB__FOLD_COUNT], count)
+    FLOATS(ebb__isa.fold[EBB__FOLD_COUNT], count)
+    FLOATS(ebb__isa.fold[EBB__FOLD_NANSUM], nansum)
+    FLOATS(ebb__isa.fold[EBB__FOLD_ABS], abs)
+    FLOATS(ebb__isa.fold[EBB__FOLD_MAX_ABS], max_abs)
+    FLOATS(ebb__isa.fold[EBB__FOLD_MIN_ABS], min_abs)
+#endif
 }

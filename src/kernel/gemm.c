@@ -13,6 +13,7 @@ enum {
     TILE_MULTIPLE = 96,     /* of which sides are multiples where code other than our float32 and float64 computes */
     PACKED_N = 128,         /* columns from which packing a pays */
     PACKED_WORK = 1 << 16,  /* elements of b to pack that make a thread's share */
+    CALL_WORK = 1 << 11,    /* multiplications that the call of a small product is worth */
     LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
 };
 
@@ -118,6 +119,18 @@ static void copy_begin(struct product *p) {
               (int64_t[]){p->c_bs * p->size, p->ldc * p->size, p->size}, p->dtype, p->begin.data,
               (int64_t[]){p->begin.bs * p->size, p->begin.rs * p->size, p->begin.cs * p->size});
     p->begin = (matrix){p->c, p->ldc, 1, p->c_bs};
+}
+
+/* Whether our own code adds to what is at `begin` as it lies. */
+static bool adds_as_it_lies(const struct product *p) {
+    if (p->dtype == EBB_BF16) return p->begin.cs == 1;
+    return ebb__isa.gemm_pack[p->dtype] && (p->begin.cs == 0 || p->begin.cs == 1);
+}
+
+/* Whole small products, in the calling thread's registers and first cache. */
+static void compute_small(void *context, int64_t first, int64_t last) {
+    const struct product *p = context;
+    for (; first < last; first++) compute(p, first, 0, p->m, 0, p->n, NULL);
 }
 
 /* ---- vectors ---- */
@@ -294,9 +307,9 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
     }
     if (!ebb__isa.gemm[dtype]) return through_f32(&p);
     if ((m == 1 || n == 1) && by_vector(&p)) return EBB_OK;
-    if (!ebb__isa.gemm_pack[dtype] || (p.begin.cs != 0 && p.begin.cs != 1)) copy_begin(&p);
+    if (!adds_as_it_lies(&p)) copy_begin(&p);
     if (half || batch * m * n * k >= TILE_WORK / 2) return run_large(&p);
-    for (int64_t i = 0; i < batch; i++) compute(&p, i, 0, m, 0, n, NULL);
+    ebb__parallel_for(batch, TILE_WORK / 2 / (m * n * k + CALL_WORK) + 1, compute_small, &p);
     return EBB_OK;
 }
 

@@ -95,8 +95,9 @@ static EBB__INLINE void pack(int64_t k, int64_t n, const uint16_t *x, int64_t st
 struct target {
     float *sum;
     uint16_t *c;
-    int64_t sum_ld, ldc;
-    bool begun, last, accumulate; /* what is at sum is added; c is written; what is at c is added */
+    const uint16_t *from; /* added, as the last, unless it is NULL; its columns are neighbours */
+    int64_t sum_ld, ldc, from_rs;
+    bool begun, last; /* what is at sum is added; c is written */
 };
 
 static EBB__INLINE void put(const struct target *t, int64_t i, int64_t j, int64_t n, __m512 value) {
@@ -106,7 +107,10 @@ static EBB__INLINE void put(const struct target *t, int64_t i, int64_t j, int64_
         return;
     }
     uint16_t *c = t->c + i * t->ldc + j;
-    if (t->accumulate) value = _mm512_add_ps(value, _mm512_castsi512_ps(_mm512_slli_epi32(load_words(c, n), 16)));
+    if (t->from) {
+        const __m512i words = load_words(t->from + i * t->from_rs + j, n);
+        value = _mm512_add_ps(value, _mm512_castsi512_ps(_mm512_slli_epi32(words, 16)));
+    }
     _mm256_mask_storeu_epi16(c, first_lanes(n), (__m256i)_mm512_cvtneps_pbh(value));
 }
 
@@ -168,13 +172,17 @@ static void part(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t a_r
 
 static void gemm_bf16(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b_,
                       int64_t b_rs, int64_t b_cs, const ebb__gemm_begin *begin, void *c_, int64_t ldc, void *space) {
-    const uint16_t *a = a_, *b = b_;
+    const uint16_t *a = a_, *b = b_, *from = begin ? begin->data : NULL;
+    const int64_t from_rs = begin ? begin->rs : 0;
     uint16_t *c = c_;
     for (int64_t j = 0; j < n; j += EBB__BF16_COLUMNS)
         for (int64_t i = 0; i < m; i += EBB__BF16_BLOCKS * ROWS) {
             const int64_t rows = m - i < EBB__BF16_BLOCKS * ROWS ? m - i : EBB__BF16_BLOCKS * ROWS;
             const int64_t columns = n - j < EBB__BF16_COLUMNS ? n - j : EBB__BF16_COLUMNS;
-            const struct target t = {.c = c + i * ldc + j, .ldc = ldc, .accumulate = begin != NULL};
+            const struct target t = {.c = c + i * ldc + j,
+                                     .ldc = ldc,
+                                     .from = from ? from + i * from_rs + j : NULL,
+                                     .from_rs = from_rs};
             part(rows, columns, k, a + i * a_rs, a_rs, a_cs, b + j * b_cs, b_rs, b_cs, t, space);
         }
 }

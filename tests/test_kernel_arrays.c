@@ -1,55 +1,11 @@
-/* The kernel layer's work on whole arrays: copies, reductions, softmax, products, random numbers, nll; against plain
+/* The kernel layer's work on whole arrays: copies, reductions, softmax, random numbers, nll; against plain
  * loops, for every instruction set, and bit for bit the same for every number of threads. */
-#include "tests/check.h"
+#include "tests/arrays.h"
 
 #include "base/base.h"
-#include "base/half.h"
-#include "kernel/kernel.h"
 
+#include <float.h>
 #include <math.h>
-
-static const char *const isas[] = {"baseline", "avx2", "avx512", "avx512bf16"};
-#define EACH_ISA_OF(n, i) \
-    for (int i = 0; i < n; i++) \
-        if (ebb__kernel_use(isas[i]))
-#define EACH_ISA(i) EACH_ISA_OF(3, i)
-#define EACH_PRODUCT_ISA(i) EACH_ISA_OF(4, i) /* the last has products of its own only */
-
-static uint32_t random_state = 1;
-static double uniform(void) {
-    random_state = random_state * 1664525u + 1013904223u;
-    return (double)(random_state >> 8) / 8388608.0 - 1;
-}
-static double get(ebb_dtype dtype, const void *p, int64_t i) {
-    switch (dtype) {
-    case EBB_I32: return ((const int32_t *)p)[i];
-    case EBB_I64: return (double)((const int64_t *)p)[i];
-    case EBB_F16: return (double)ebb__f16_to_float(((const uint16_t *)p)[i]);
-    case EBB_BF16: return (double)ebb__bf16_to_float(((const uint16_t *)p)[i]);
-    case EBB_F32: return (double)((const float *)p)[i];
-    case EBB_F64: return ((const double *)p)[i];
-    default: return ((const uint8_t *)p)[i];
-    }
-}
-static void put(ebb_dtype dtype, void *p, int64_t i, double x) {
-    switch (dtype) {
-    case EBB_I32: ((int32_t *)p)[i] = (int32_t)(x * 100); break;
-    case EBB_I64: ((int64_t *)p)[i] = (int64_t)(x * 100); break;
-    case EBB_F16: ((uint16_t *)p)[i] = ebb__f16_of_float((float)x); break;
-    case EBB_BF16: ((uint16_t *)p)[i] = ebb__bf16_of_float((float)x); break;
-    case EBB_F32: ((float *)p)[i] = (float)x; break;
-    case EBB_F64: ((double *)p)[i] = x; break;
-    case EBB_U8: ((uint8_t *)p)[i] = (uint8_t)(int)(fabs(x) * 200); break;
-    default: ((uint8_t *)p)[i] = x > 0; break;
-    }
-}
-static double epsilon(ebb_dtype dtype) { return dtype == EBB_F32 ? 0x1p-24 : dtype == EBB_F64 ? 0x1p-53 : 0; }
-static void *random_array(ebb_dtype dtype, int64_t n) {
-    void *p = calloc((size_t)n + 1, 8);
-    if (!p) abort();
-    for (int64_t i = 0; i < n; i++) put(dtype, p, i, uniform());
-    return p;
-}
 
 /* Row-major strides of `shape`, in bytes, of dimensions in this order. */
 static void strides_of(int ndim, const int64_t *shape, const int *order, int64_t size, int64_t *ret_stride) {
@@ -194,11 +150,39 @@ static long double folded(ebb__fold what, long double so_far, long double x, boo
     }
 }
 
+static void check_logsumexp(const struct plan *p, ebb_dtype in) {
+    const int64_t width = (int64_t)ebb_dtype_size(in), most = p->outputs ? p->total / p->outputs : 0;
+    char *src = random_array(in, p->held), *dst = calloc((size_t)p->outputs, 8), *again = calloc((size_t)p->outputs, 8);
+    double *want = calloc((size_t)p->outputs, 8);
+    /* from far below what has an exponential to far above: all of an output are moved alike */
+    for (int64_t i = 0; i < p->held; i++) put(in, src, i, get(in, src, i) * 3 + 900);
+    for (int64_t i = 0; i < p->total; i++) {
+        int64_t at, output, index;
+        locate(p, i, &at, &output, &index);
+        want[output] += exp(get(in, src, at / width) - 900);
+    }
+    for (int threads = 1; threads < 4; threads++) {
+        ebb_set_num_threads(threads);
+        CHECK(!ebb__reduce_logsumexp(p->ndim, p->shape, in, src, p->src_stride, threads > 1 ? again : dst,
+                                     p->dst_stride));
+        CHECK(threads == 1 || memcmp(dst, again, (size_t)(p->outputs * width)) == 0);
+    }
+    ebb_set_num_threads(0);
+    for (int64_t i = 0; i < p->outputs; i++) {
+        const double got = get(in, dst, i), exact = most ? log(want[i]) + 900 : -INFINITY;
+        if (!(fabs(got - exact) <= 4 * epsilon(in) * 900) && got != exact)
+            fail_msg("logsumexp %s %d of %d: %.17g, not %.17g", ebb_dtype_name(in), (int)i, (int)p->outputs, got,
+                     exact);
+    }
+    free(src), free(dst), free(again), free(want);
+}
+
 /* All folds but the sum. A product is checked where it is of few. */
 static void check_fold(const struct plan *p, ebb__fold what, ebb_dtype in) {
     const ebb_dtype out = ebb_dtype_is_floating(in) && what != EBB__FOLD_COUNT ? in : EBB_I64;
     const int64_t width = (int64_t)ebb_dtype_size(in), most = p->outputs ? p->total / p->outputs : 0;
-    if ((!ebb_dtype_is_floating(in) && what >= EBB__FOLD_NANSUM) || (what == EBB__FOLD_PROD && most > 6)) return;
+    const bool of_floats = what >= EBB__FOLD_NANSUM || what == EBB__FOLD_SQUARES;
+    if ((!ebb_dtype_is_floating(in) && of_floats) || (what == EBB__FOLD_PROD && most > 6)) return;
     char *src = random_array(in, p->held), *dst = calloc((size_t)p->outputs, 8);
     long double *want = calloc((size_t)p->outputs, sizeof *want), *size = calloc((size_t)p->outputs, sizeof *size);
     bool *seen = calloc((size_t)p->outputs, 1);
@@ -300,11 +284,51 @@ EBB_TEST(reductions_of_all_layouts) {
                         struct plan counted = make_plan(4, shapes[s], orders[o], reduced, size, apart, 8);
                         check_fold(fold == EBB__FOLD_COUNT ? &counted : &p, fold, dtype);
                     }
-                    if (ebb_dtype_is_floating(dtype)) check_var(&p, dtype);
+                    if (ebb_dtype_is_floating(dtype)) check_var(&p, dtype), check_logsumexp(&p, dtype);
                     p = make_plan(4, shapes[s], orders[o], reduced, size, apart, size);
                     check_extreme(&p, dtype, s & 1, false);
                     if (d >= EBB_F32) check_extreme(&p, dtype, o & 1, true);
                 }
+}
+
+/* By rows and along runs, of few and of so many that parts of them are merged. */
+EBB_TEST(logsumexp_at_the_edges) {
+    static const struct {
+        double first, others, want;
+    } cases[] = {{-INFINITY, -INFINITY, -INFINITY},
+                 {INFINITY, 0, INFINITY},
+                 {INFINITY, INFINITY, INFINITY},
+                 {INFINITY, -INFINITY, INFINITY},
+                 {1000, -INFINITY, 1000},
+                 {-1000, -INFINITY, -1000},
+                 {NAN, 0, NAN},
+                 {NAN, INFINITY, NAN},
+                 {NAN, -INFINITY, NAN},
+                 {FLT_MAX, -INFINITY, FLT_MAX},
+                 {-FLT_MAX, -INFINITY, -FLT_MAX}};
+    static const int64_t counts[] = {1, 2, 17, 100, 5000, 300000};
+    float *x = malloc(2 * 300000 * sizeof *x);
+    EACH_ISA(isa)
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+        for (int s = 0; s < 6; s++)
+            for (int rows = 0; rows < 2; rows++)
+                for (int64_t place = 0; place < counts[s]; place += counts[s] / 2 + 1) {
+                    const int64_t n = counts[s], along = rows ? 8 : 4, beside = rows ? 4 : 4 * n;
+                    float y[2] = {7, 7};
+                    for (int64_t i = 0; i < 2 * n; i++) x[i] = (float)cases[c].others;
+                    for (int k = 0; k < 2; k++) x[(place * along + k * beside) / 4] = (float)cases[c].first;
+                    CHECK(!ebb__reduce_logsumexp(2, (int64_t[]){n, 2}, EBB_F32, x, (int64_t[]){along, beside}, y,
+                                                 (int64_t[]){0, 4}));
+                    double want = n == 1 ? cases[c].first : cases[c].want;
+                    for (int k = 0; k < 2; k++)
+                        if (!(isnan(want) ? isnan(y[k]) : y[k] == (float)want))
+                            fail_msg("logsumexp of %g and %d times %g: %g, not %g", cases[c].first, (int)n - 1,
+                                     cases[c].others, (double)y[k], want);
+                }
+    free(x);
+    CHECK(ebb__reduce_logsumexp(1, (int64_t[]){1}, EBB_I64, NULL, (int64_t[]){8}, NULL, (int64_t[]){0}) ==
+          EBB_ERR_DTYPE);
+    CHECK_ERROR(EBB_ERR_DTYPE, "int64");
 }
 
 EBB_TEST(reductions_of_much_and_of_nothing) {
@@ -388,157 +412,6 @@ EBB_TEST(softmax_and_back) {
     }
     CHECK(ebb__softmax(EBB_I64, 1, 1, 1, NULL, NULL) == EBB_ERR_DTYPE);
     CHECK_ERROR(EBB_ERR_DTYPE, "int64");
-}
-
-/* ---- products ---- */
-
-/* What c begins as: nothing, c itself, a number, a row, a column, each product's own, or a matrix by columns. */
-enum { NOTHING, ITSELF, A_NUMBER, A_ROW, A_COLUMN, OWN_ROWS, BY_COLUMNS, BEGINNINGS };
-
-static ebb__gemm_begin begin_of(int what, int64_t m, int64_t n, const void *c, int64_t c_bs, int64_t ldc,
-                                const void *other) {
-    switch (what) {
-    case ITSELF: return (ebb__gemm_begin){c, c_bs, ldc, 1};
-    case A_ROW: return (ebb__gemm_begin){other, 0, 0, 1};
-    case A_COLUMN: return (ebb__gemm_begin){other, 0, 1, 0};
-    case OWN_ROWS: return (ebb__gemm_begin){other, n, 0, 1};
-    case BY_COLUMNS: return (ebb__gemm_begin){other, m * n, 1, m};
-    default: return (ebb__gemm_begin){other, 0, 0, 0};
-    }
-}
-
-static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, int layout, int beginning) {
-    const bool half = dtype == EBB_F16 || dtype == EBB_BF16;
-    const int64_t step = layout & 8 ? 2 : 1, size = (int64_t)ebb_dtype_size(dtype), ldc = n + (layout & 4 ? 3 : 0);
-    const int64_t a_rs = layout & 1 ? step : step * k, a_cs = layout & 1 ? step * m : step;
-    const int64_t b_rs = layout & 2 ? step : step * n, b_cs = layout & 2 ? step * k : step;
-    const int64_t a_bs = step * m * k, b_bs = layout & 4 ? 0 : step * k * n, c_bs = m * ldc;
-    void *a = random_array(dtype, batch * a_bs), *b = random_array(dtype, batch * step * k * n);
-    void *other = random_array(dtype, batch * m * n + m + n);
-    char *start = random_array(dtype, batch * c_bs), *c = malloc((size_t)(batch * c_bs + 1) * 8),
-         *first = malloc((size_t)(batch * c_bs + 1) * 8);
-    static const int threads[] = {1, 2, 3, 8};
-    const ebb__gemm_begin begin = begin_of(beginning, m, n, c, c_bs, ldc, other);
-    for (int t = 0; t < 4; t++) {
-        ebb_set_num_threads(threads[t]);
-        memcpy(c, start, (size_t)(batch * c_bs * size));
-        CHECK(!ebb__gemm_batched(dtype, batch, m, n, k, a, a_bs, a_rs, a_cs, b, b_bs, b_rs, b_cs,
-                                 beginning ? &begin : NULL, c, c_bs, ldc));
-        if (t == 0) memcpy(first, c, (size_t)(batch * c_bs * size));
-        CHECK(memcmp(first, c, (size_t)(batch * c_bs * size)) == 0);
-        if (m * n * k < 100000 && t > 0) break;
-    }
-    ebb_set_num_threads(0);
-    const int64_t stride = m * n * k > 1000000 ? 37 : 1; /* of large products a sample */
-    for (int64_t i = 0; i < batch * m * ldc; i += stride) {
-        const int64_t at = i / (m * ldc), row = i % (m * ldc) / ldc, column = i % ldc;
-        const bool itself = beginning == ITSELF || column >= n;
-        double want = itself                 ? get(dtype, start, i)
-                      : beginning != NOTHING ? get(dtype, other, at * begin.bs + row * begin.rs + column * begin.cs)
-                                             : 0;
-        double bound = fabs(want);
-        for (int64_t p = 0; p < k && column < n; p++) {
-            const double x =
-                get(dtype, a, at * a_bs + row * a_rs + p * a_cs) * get(dtype, b, at * b_bs + p * b_rs + column * b_cs);
-            want += x;
-            bound += fabs(x);
-        }
-        if (dtype == EBB_U8) want = fmod(want, 256);
-        bound *= epsilon(half ? EBB_F32 : dtype) * (4 + (double)k / 4);
-        if (half) bound += fabs(want) * (dtype == EBB_F16 ? 0x1p-11 : 0x1p-8) + 0x1p-25; /* rounded once */
-        if (!(fabs(get(dtype, c, i) - want) <= bound))
-            fail_msg("%s %s %dx(%d,%d,%d) layout %d beginning %d: element %d is %.17g, not %.17g", ebb__kernel_isa(),
-                     ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beginning, (int)i, get(dtype, c, i),
-                     want);
-    }
-    free(a), free(b), free(c), free(start), free(first);
-}
-
-EBB_TEST(products_of_all_layouts) {
-    static const int64_t sizes[][4] = {{1, 1, 1, 1},     {1, 3, 5, 7},     {1, 32, 32, 16}, {1, 32, 1, 32},
-                                       {1, 1, 33, 65},   {1, 13, 17, 300}, {1, 6, 16, 2},   {4, 5, 9, 3},
-                                       {1, 70, 100, 33}, {1, 4, 4, 0},     {1, 0, 3, 2},    {3, 1, 40, 9},
-                                       {5, 30, 1, 20},   {2, 12, 31, 259}, {1, 1, 1, 1000}};
-    EACH_PRODUCT_ISA(isa)
-    for (int s = 0; s < 15; s++)
-        for (int layout = 0; layout < 16; layout += CHECK_STEP(5))
-            for (int begin = 0; begin < BEGINNINGS; begin++)
-                for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
-                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, begin);
-    float x = 0;
-    CHECK(ebb__gemm(EBB_BOOL, 1, 1, 1, &x, 1, 1, &x, 1, 1, 0, &x, 1) == EBB_ERR_DTYPE);
-    CHECK_ERROR(EBB_ERR_DTYPE, "bool");
-}
-
-EBB_TEST(large_products) {
-    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60},  {1, 300, 257, 128},
-                                       {1, 1, 3000, 900},  {1, 3000, 1, 900}, {2, 40, 70, 2500}};
-    EACH_PRODUCT_ISA(isa)
-    for (int s = 0; s < 7; s++)
-        for (int layout = 0; layout < 16; layout += CHECK_SANITIZED ? 15 : 3)
-            for (int d = EBB_BF16; d <= EBB_F64; d++)
-                check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, (layout + s) % BEGINNINGS);
-}
-
-/* More rows, columns and depth than the packed blocks have. */
-EBB_TEST(products_of_many_blocks) {
-    EACH_PRODUCT_ISA(isa)
-    if (isa > 1) check_gemm(EBB_BF16, 1, 270, 2100, 1100, isa == 2 ? 0 : 3, ITSELF);
-    EACH_ISA(isa) {
-        check_gemm(EBB_F64, 1, 200, 530, 260, isa, A_COLUMN);
-        check_gemm(EBB_F64, 1, 200, 530, 260, isa, BY_COLUMNS);
-        check_gemm(EBB_F32, 1, 390, 1050, 260, isa + 1, A_ROW);
-        check_gemm(EBB_F32, 1, 390, 1050, 260, isa + 1, ITSELF);
-    }
-}
-
-static void square_of(float *x, ebb_dtype dtype, double *ret_value) {
-    uint16_t half = dtype == EBB_BF16 ? ebb__bf16_of_float(*x) : ebb__f16_of_float(*x), square;
-    CHECK(!ebb__gemm(dtype, 1, 1, 1, &half, 1, 1, &half, 1, 1, 0, &square, 1));
-    *ret_value = get(dtype, &square, 0);
-}
-
-/* What is no number stays none, and what is too large becomes an infinity. */
-EBB_TEST(products_of_halves_at_the_edges) {
-    EACH_PRODUCT_ISA(isa)
-    for (int d = EBB_F16; d <= EBB_BF16; d++) {
-        double y;
-        square_of(&(float){NAN}, (ebb_dtype)d, &y);
-        CHECK(y != y);
-        square_of(&(float){-INFINITY}, (ebb_dtype)d, &y);
-        CHECK(y == (double)INFINITY);
-        square_of(&(float){d == EBB_F16 ? 0x1p9f : 0x1p64f}, (ebb_dtype)d, &y);
-        CHECK(y == (double)INFINITY);
-        square_of(&(float){d == EBB_F16 ? 0x1p-13f : 0x1p-100f}, (ebb_dtype)d, &y);
-        CHECK(y == 0);
-    }
-}
-
-/* Its own code takes subnormal numbers for 0; what is chosen after it must not keep that code. */
-EBB_TEST(products_of_bfloat16_after_its_own_code) {
-    const uint16_t tiny = ebb__bf16_of_float(0x1p-128f), one = ebb__bf16_of_float(1), rows[] = {one, one};
-    EACH_PRODUCT_ISA(isa)
-    for (int before = 0; before < 4; before++) {
-        uint16_t vector, matrix[4];
-        (void)ebb__kernel_use(isas[before]);
-        CHECK(ebb__kernel_use(isas[isa]));
-        CHECK(!ebb__gemm(EBB_BF16, 1, 1, 1, &tiny, 1, 1, &one, 1, 1, 0, &vector, 1));
-        CHECK(!ebb__gemm(EBB_BF16, 2, 2, 1, rows, 1, 1, (const uint16_t[]){tiny, tiny}, 1, 1, 0, matrix, 2));
-        CHECK(vector == (isa == 3 ? 0 : tiny) && matrix[3] == (isa == 3 ? 0 : tiny));
-    }
-}
-
-/* A repeated row or column has stride 0. */
-EBB_TEST(products_with_broadcast_operands) {
-    float a[4] = {1, 2, 3, 4}, one = 2, c[8];
-    CHECK(!ebb__gemm(EBB_F32, 2, 4, 2, a, 2, 1, &one, 0, 0, 0, c, 4));
-    for (int j = 0; j < 4; j++) CHECK(c[j] == 6 && c[4 + j] == 14);
-    CHECK(!ebb__gemm(EBB_F32, 2, 1, 2, a, 2, 1, &one, 0, 0, 1, c, 4));
-    CHECK(c[0] == 12 && c[4] == 28);
-    float *big = random_array(EBB_F32, 200), *out = calloc(200 * 200, sizeof *out);
-    CHECK(!ebb__gemm(EBB_F32, 200, 200, 200, big, 0, 1, big, 1, 0, 0, out, 200));
-    for (int i = 1; i < 200 * 200; i++) CHECK(fabsf(out[i] - out[0]) <= 1e-4f);
-    free(big), free(out);
 }
 
 /* ---- random numbers ---- */

@@ -13,6 +13,7 @@ static ebb_tensor *filled(ebb_dims shape, double seed) {
     for (int i = 0; i < 1024; i++) values[i] = sin(seed + 1.3 * i);
     return ebb_from_data(values, EBB_F64, shape);
 }
+static double differ(ebb_tensor *a, ebb_tensor *b) { return ebb_item(ebb_max(ebb_abs(ebb_sub(a, b)))); }
 static ebb_tensor *leaf(ebb_dims shape, double seed) { return ebb_requires_grad_(filled(shape, seed), true); }
 
 /* a (batch, m, k) times b (batch, k, n) element by element; vectors are rows or columns; batches broadcast from the
@@ -190,6 +191,49 @@ EBB_TEST(linear_layers) {
     CHECK_ERROR(EBB_ERR_SHAPE, "linear: expected input (*, in) and weight (out, in), got [2, 3, 4] and [4, 5]");
     CHECK(!ebb_linear(x, w, .bias = filled(EBB_DIMS(4), 1)));
     CHECK_ERROR(EBB_ERR_SHAPE, "bias must have shape [5], got [4]");
+}
+
+/* Its gradient is given once, not for each of the two inputs: to a tensor, but not to what only has its values. */
+EBB_TEST(vecdot_with_itself) {
+    ebb_tensor *x = leaf(EBB_DIMS(3, 4), 1), *g[2] = {NULL}, *h = NULL, *gg = NULL;
+    for (int64_t dim = -2; dim < 2; dim++) {
+        ebb_tensor *y = ebb_vecdot(x, x, .dim = EBB_DIMS(dim)), *want = ebb_sum(ebb_square(x), .dim = EBB_DIMS(dim));
+        CHECK(differ(y, want) < 1e-12);
+        ebb_tensor *weight = filled(EBB_DIMS(dim % 2 ? 3 : 4), 3);
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_mul(weight, y))), EBB_LIST(x), &g[0], .create_graph = true));
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_mul(weight, want))), EBB_LIST(x), &g[1], .create_graph = true));
+        CHECK(differ(g[0], g[1]) < 1e-12);
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_square(g[0]))), EBB_LIST(x), &h));
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_square(g[1]))), EBB_LIST(x), &gg));
+        CHECK(differ(h, gg) < 1e-12);
+    }
+    ebb_tensor *one_side = ebb_sum(ebb_vecdot(x, ebb_detach(x)));
+    CHECK(!ebb_grad(EBB_LIST(one_side), EBB_LIST(x), &g[0]));
+    CHECK(ebb_item(ebb_all(ebb_eq(g[0], x))) == 1);
+    ebb_tensor *z = ebb_mul(x, 1.0); /* of a tensor that is no leaf, and of two that share memory */
+    CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_vecdot(z, z))), EBB_LIST(x), &g[0]));
+    CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_vecdot(x, ebb_view_as(x, x)))), EBB_LIST(x), &g[1]));
+    CHECK(ebb_item(ebb_all(ebb_eq(g[0], ebb_mul(x, 2.0)))) == 1);
+    CHECK(ebb_item(ebb_all(ebb_eq(g[1], ebb_mul(x, 2.0)))) == 1);
+    CHECK(!ebb_vecdot(x, ebb_to(x, EBB_F32)));
+    CHECK_ERROR(EBB_ERR_DTYPE, "vecdot: needs floating point of one dtype, got float64 and float32");
+}
+
+/* Rows, columns and numbers are added as they lie, also where threads and blocks of k share the work. */
+EBB_TEST(addmm_by_blocks) {
+    ebb_tensor *a = filled(EBB_DIMS(130, 1), 1), *b = filled(EBB_DIMS(1, 300), 2);
+    a = ebb_repeat(a, EBB_DIMS(1, 300)), b = ebb_repeat(b, EBB_DIMS(300, 1));
+    ebb_tensor *product = ebb_mm(a, b), *all = filled(EBB_DIMS(130, 1), 5);
+    ebb_tensor *begins[] = {filled(EBB_DIMS(300), 3), filled(EBB_DIMS(130, 1), 4), filled(EBB_NO_DIMS, 5),
+                            ebb_t(ebb_repeat(filled(EBB_DIMS(300, 1), 6), EBB_DIMS(1, 130))),
+                            ebb_slice(ebb_repeat(all, EBB_DIMS(1, 600)), 1, 0, EBB_END, 2)};
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < 4; k++) {
+            const double beta = k & 1 ? 0.5 : 1, alpha = k & 2 ? -2 : 1;
+            ebb_tensor *y = ebb_addmm(begins[i], a, b, .beta = EBB_SET(beta), .alpha = EBB_SET(alpha));
+            ebb_tensor *want = ebb_add(ebb_mul(begins[i], beta), ebb_mul(product, alpha));
+            CHECK(differ(y, want) < 1e-11);
+        }
 }
 
 EBB_TEST(products_of_integers) {

@@ -5839,17 +5839,18 @@ typedef struct ebb_vecdot_options {
     int ebb__at;
 } ebb_vecdot_options;
 
-/* The sums of the products of vectors that lie along dim of x and of y, which broadcast: sum(x y). With x for y, the
- * squares of their lengths, without a tensor of squares.
- *     vecdot(Tensor x, Tensor y, shape dim=-1) -> Tensor
- * Gradient (LinalgVecdotBackward0) of x: unsqueeze(g, dim or -1) * y; of y: unsqueeze(g, dim or -1) * x.
+/* The sums of the products of vectors that lie along dim of both, which broadcast: sum(self other). With self for
+ * other, the squares of their lengths, without a tensor of squares.
+ *     vecdot(Tensor self|x, Tensor other|y, shape dim=-1) -> Tensor
+ * Gradient (LinalgVecdotBackward0) of self: a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else
+ * -1) * b; of other: a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else -1) * a.
  * torch.linalg.vecdot */
-EBB_API ebb_tensor *ebb_vecdot(ebb_tensor *x, ebb_tensor *y, ebb_vecdot_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_vecdot(ebb_tensor *self, ebb_tensor *other, ebb_vecdot_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_vecdot(...) ((void)EBB_HERE, ebb_vecdot(__VA_ARGS__))
 #else
 #define ebb_vecdot(...) ebb__vecdot_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__vecdot_(x, y, ...) ebb_vecdot(EBB_AT(x), EBB_AT(y), (ebb_vecdot_options){__VA_ARGS__})
+#define ebb__vecdot_(self, other, ...) ebb_vecdot(EBB_AT(self), EBB_AT(other), (ebb_vecdot_options){__VA_ARGS__})
 #endif
 
 /* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.

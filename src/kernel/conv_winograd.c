@@ -241,11 +241,10 @@ static void accumulate_points(void *context, int64_t first, int64_t last) {
     for (; first < last; first++) {
         const int64_t point = first / parts, row = first % parts * ROWS;
         float *sums = k->taps.points + point * plane_of(&k->taps) + row * line_of(&k->taps);
-        ebb__isa.gemm[EBB_F32](ebb__least(ROWS, out - row), in, k->n,
-                               k->results + point * chunk_point(k, out) + row * k->chunk, k->chunk, 1,
-                               k->values + point * chunk_point(k, in), 1, k->chunk,
-                               k->at > 0 ? &(ebb__gemm_begin){sums, 0, line_of(&k->taps), 1} : NULL, sums,
-                               line_of(&k->taps), NULL);
+        ebb__isa.gemm[EBB_F32](
+            ebb__least(ROWS, out - row), in, k->n, k->results + point * chunk_point(k, out) + row * k->chunk, k->chunk,
+            1, k->values + point * chunk_point(k, in), 1, k->chunk,
+            k->at > 0 ? &(ebb__gemm_begin){sums, 0, line_of(&k->taps), 1} : NULL, sums, line_of(&k->taps), NULL);
     }
 }
 

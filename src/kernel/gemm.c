@@ -53,14 +53,14 @@ static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m
         bool transpose_a, transpose_b;
         int64_t lda, ldb;
         if (flat(&p->a, p->m, p->k, &transpose_a, &lda) && flat(&p->b, p->k, p->n, &transpose_b, &ldb) &&
-            ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->begin.data != NULL, c, p->ldc))
+            ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->begin.data != NULL, c,
+                           p->ldc))
             return;
     }
-    ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->packed ? EBB__GEMM_PACKED : p->b.cs,
-                            p->begin.data ? &(ebb__gemm_begin){at(p, &p->begin, batch, i, j), 0, p->begin.rs,
-                                                               p->begin.cs}
-                                          : NULL,
-                            c, p->ldc, space);
+    ebb__isa.gemm[p->dtype](
+        m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->packed ? EBB__GEMM_PACKED : p->b.cs,
+        p->begin.data ? &(ebb__gemm_begin){at(p, &p->begin, batch, i, j), 0, p->begin.rs, p->begin.cs} : NULL, c,
+        p->ldc, space);
 }
 
 /* A slot computes tiles for as long as there are any. */
@@ -284,7 +284,8 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
     if (!ebb__isa.gemm[dtype] && !half)
         return ebb_fail(EBB_ERR_DTYPE, "matrix product of %s is not defined", ebb_dtype_name(dtype));
     if (batch < 1 || m < 1 || n < 1) return EBB_OK;
-    if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc && (!begin || begin->bs == m * begin->rs)) { /* one product with all rows */
+    if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc &&
+        (!begin || begin->bs == m * begin->rs)) { /* one product with all rows */
         m *= batch;
         batch = 1;
     }

@@ -18,8 +18,8 @@ enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
  * column. The constants unroll. ldb and ldc in elements. */
 #define DEFINE_TILE(F, T) \
     static EBB__INLINE void tile_##F(const int rows, const int nv, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, \
-                                     const T *b, int64_t ldb, const T *from, int64_t from_rs, int64_t from_cs, \
-                                     T *c, int64_t ldc) { \
+                                     const T *b, int64_t ldb, const T *from, int64_t from_rs, int64_t from_cs, T *c, \
+                                     int64_t ldc) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         ebb__v##F acc[MR][2]; \
         EBB__UNROLL for (int i = 0; i < rows; i++) { \

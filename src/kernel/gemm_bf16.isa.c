@@ -179,10 +179,8 @@ static void gemm_bf16(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a
         for (int64_t i = 0; i < m; i += EBB__BF16_BLOCKS * ROWS) {
             const int64_t rows = m - i < EBB__BF16_BLOCKS * ROWS ? m - i : EBB__BF16_BLOCKS * ROWS;
             const int64_t columns = n - j < EBB__BF16_COLUMNS ? n - j : EBB__BF16_COLUMNS;
-            const struct target t = {.c = c + i * ldc + j,
-                                     .ldc = ldc,
-                                     .from = from ? from + i * from_rs + j : NULL,
-                                     .from_rs = from_rs};
+            const struct target t = {
+                .c = c + i * ldc + j, .ldc = ldc, .from = from ? from + i * from_rs + j : NULL, .from_rs = from_rs};
             part(rows, columns, k, a + i * a_rs, a_rs, a_cs, b + j * b_cs, b_rs, b_cs, t, space);
         }
 }

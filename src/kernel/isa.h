@@ -17,6 +17,8 @@
 /* Bytes of one result: of moments three doubles, n of them as three arrays of n, of logsumexp two elements likewise, of
  * all else one element. */
 #define EBB__REDUCED_MAX 24
+/* Folds that have code of their own; the others are one of these, or an extreme, of elements that are mapped first. */
+#define EBB__FOLDS_OF_THEIR_OWN (EBB__FOLD_SQUARES + 1)
 typedef struct ebb__reducer {
     void (*run)(int64_t n, const char *p, int64_t stride, void *ret);        /* reduce n >= 1 elements to one */
     void (*rows)(int n_rows, const char *const *rows, int64_t n, void *ret); /* ret[j] over rows[0..n_rows)[j] */
@@ -53,7 +55,8 @@ typedef struct ebb__lstm_units {
                      void *const dgate[4]);
 } ebb__lstm_units;
 
-/* Products in the calling thread; see ebb__gemm_batched. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
+/* Products in the calling thread; see ebb__gemm_batched. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or
+ * k = 1.
  * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large.
  * In each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written,
  * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. The product is added to what is at
@@ -121,7 +124,7 @@ typedef struct ebb__direct_table {
 } ebb__direct_table;
 
 typedef struct ebb__isa_table {
-    ebb__reducer fold[EBB__FOLDS][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
+    ebb__reducer fold[EBB__FOLDS_OF_THEIR_OWN][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
     ebb__reducer moments[EBB_DTYPE_COUNT];   /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
     ebb__reducer logsumexp[EBB_DTYPE_COUNT]; /* to largest elements and sums of exponentials less these */
     ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];

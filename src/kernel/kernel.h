@@ -126,10 +126,10 @@ void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const in
 typedef enum ebb__fold {
     EBB__FOLD_SUM,
     EBB__FOLD_PROD,
+    EBB__FOLD_SQUARES, /* sum of squares; floating only */
     EBB__FOLD_COUNT,   /* of what is not 0 */
     EBB__FOLD_NANSUM,  /* floating only, from here on: sum of what is not NaN */
     EBB__FOLD_ABS,     /* sum of absolute values */
-    EBB__FOLD_SQUARES, /* sum of squares */
     EBB__FOLD_MAX_ABS, /* the largest and the smallest absolute value; NaN if any is */
     EBB__FOLD_MIN_ABS,
     EBB__FOLDS

@@ -67,7 +67,8 @@ static void product(struct lstm *l, int64_t chunk, int64_t rows, const char *a, 
     const ebb_dtype dtype = l->shape.dtype;
     if (l->packed)
         ebb__isa.gemm[dtype](rows, l->outer, l->inner, a, l->inner, 1, l->packed, 0, EBB__GEMM_PACKED,
-                             accumulate ? &(ebb__gemm_begin){c, 0, l->outer, 1} : NULL, c, l->outer, l->space + chunk * EBB__GEMM_SPACE_OF_A);
+                             accumulate ? &(ebb__gemm_begin){c, 0, l->outer, 1} : NULL, c, l->outer,
+                             l->space + chunk * EBB__GEMM_SPACE_OF_A);
     else if (!l->status)
         l->status = ebb__gemm(dtype, rows, l->outer, l->inner, a, l->inner, 1, l->shape.weight, l->row, l->column,
                               accumulate, c, l->outer);

@@ -17,6 +17,7 @@ enum {
     RUN = 4096,
     LANES = 128,                           /* outputs of a tile, at most */
     TILE_BYTES = LANES * EBB__REDUCED_MAX, /* or more, as long as they fit in here */
+    SOME = 512,                            /* elements of a run that are mapped at a time; no fewer than LANES */
     LEVELS = 14,
     GRAIN = 1 << 15,
     MAX_PARTS = 32
@@ -29,6 +30,8 @@ struct reduction {
     int64_t inner, inner_src, inner_dst, inner_index;   /* the innermost dimension */
     int64_t tiles, lanes, leaves, parts, reduced_count; /* lanes: outputs of a tile */
     size_t src_size, size;                              /* of an element, and of a result */
+    ebb__loop map; /* NULL, or what elements become first, through a buffer: mapped_size bytes each */
+    size_t mapped_size;
     const char *src;
     char *dst, *partial;
     int64_t *index;
@@ -43,6 +46,9 @@ struct spread {
     bool root;
     char *mean; /* laid out as dst, or NULL */
 };
+
+/* Whether rows go through a buffer. */
+static bool apart(const struct reduction *r) { return r->map || r->inner_src != (int64_t)r->src_size; }
 
 /* ---- one output, or those of a tile ---- */
 
@@ -75,14 +81,34 @@ static void cascade_end(const struct reduction *r, cascade *c, void *ret) {
     memcpy(ret, x, (size_t)c->lanes * r->size);
 }
 
+/* Elements that lie apart are brought together, and mapped. */
+static void bring(const struct reduction *r, int64_t n, const char *src, int64_t stride, char *to) {
+    if (r->map) r->map(n, (char *[]){to, (char *)(uintptr_t)src}, (int64_t[]){(int64_t)r->mapped_size, stride}, NULL);
+    else ebb__gather(n, (int)r->src_size, to, src, stride);
+}
+
+static void reduce_run(const struct reduction *r, int64_t n, const char *src, int64_t stride, char *ret) {
+    if (!r->map) {
+        r->fn.run(n, src, stride, ret);
+        return;
+    }
+    _Alignas(64) char buffer[SOME * sizeof(double)], part[EBB__REDUCED_MAX];
+    for (int64_t i = 0; i < n; i += SOME) {
+        const int64_t m = n - i < SOME ? n - i : SOME;
+        bring(r, m, src + i * stride, stride, buffer);
+        r->fn.run(m, buffer, (int64_t)r->mapped_size, i ? part : ret);
+        if (i) r->fn.merge(1, ret, part);
+    }
+}
+
 /* n rows from `at` on; those whose elements lie apart are brought together in the buffer. */
 static void read_rows(const struct reduction *r, const char *src, ebb__cursor *at, int n, int64_t lanes, char *buffer,
                       const char **ret_rows) {
     for (int i = 0; i < n; i++, ebb__walk_next(&r->reduced, at)) {
         ret_rows[i] = src + at->offset[0];
-        if (r->inner_src == (int64_t)r->src_size) continue;
-        char *row = buffer + i * LANES * (int)r->src_size;
-        ebb__gather(lanes, (int)r->src_size, row, ret_rows[i], r->inner_src);
+        if (!apart(r)) continue;
+        char *row = buffer + i * LANES * (int)r->mapped_size;
+        bring(r, lanes, ret_rows[i], r->inner_src, row);
         ret_rows[i] = row;
     }
 }
@@ -106,7 +132,7 @@ static void reduce_leaves(const struct reduction *r, const char *src, int64_t la
             r->fn.rows(n, rows, lanes, x);
         } else {
             const int64_t start = piece * RUN, n = r->inner - start < RUN ? r->inner - start : RUN;
-            r->fn.run(n, src + at.offset[0] + start * r->inner_src, r->inner_src, x);
+            reduce_run(r, n, src + at.offset[0] + start * r->inner_src, r->inner_src, x);
             if (++piece == pieces) piece = 0, ebb__walk_next(&r->reduced, &at);
         }
         if (!alone) cascade_add(r, &c, x);
@@ -158,7 +184,7 @@ static void reduce_body(void *context, int64_t first, int64_t last) {
     if (r->leaves == 1 && !r->by_rows && !r->spread && !r->log) { /* short runs: nothing to merge */
         ebb__cursor at = ebb__walk_at(&r->kept, first);
         for (; first < last; first++, ebb__walk_next(&r->kept, &at))
-            r->fn.run(r->inner, r->src + at.offset[0], r->inner_src, r->dst + at.offset[1]);
+            reduce_run(r, r->inner, r->src + at.offset[0], r->inner_src, r->dst + at.offset[1]);
         return;
     }
     for (; first < last; first++) {
@@ -213,8 +239,7 @@ static bool rows_pay(const ebb__walk *kept, const ebb__walk *reduced) {
 
 /* As few tiles as hold the innermost dimension, of about the same size, in whole vectors. */
 static void cut_tiles(struct reduction *r) {
-    const bool apart = r->inner_src != (int64_t)r->src_size;
-    const int64_t most = apart || r->index ? LANES : TILE_BYTES / (int64_t)r->size;
+    const int64_t most = apart(r) || r->index ? LANES : TILE_BYTES / (int64_t)r->size;
     r->tiles = (r->inner + most - 1) / most;
     r->lanes = ((r->inner + r->tiles - 1) / r->tiles + 15) / 16 * 16;
 }
@@ -223,6 +248,7 @@ static void cut_tiles(struct reduction *r) {
 static void plan(struct reduction *r, int ndim, const int64_t *shape, const int64_t *src_stride,
                  const int64_t *dst_stride, const int64_t *index_stride, bool ordered) {
     const int64_t *mark = dst_stride ? dst_stride : index_stride;
+    if (!r->map) r->mapped_size = r->src_size;
     for (int d = 0; d < ndim; d++)
         ebb__walk_push(mark[d] ? &r->kept : &r->reduced, shape[d], src_stride[d], dst_stride ? dst_stride[d] : 0,
                        index_stride && mark[d] ? index_stride[d] : 0);
@@ -274,13 +300,44 @@ static void fill(int ndim, const int64_t *shape, ebb_dtype dtype, void *dst, con
     ebb__copy(ndim, size, dtype, dst, dst_stride, dtype, value, none);
 }
 
+#define DEFINE_NAN_TO_0(S, T) \
+    static void nan_to_0_##S(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        T *y = (T *)(void *)p[0], buffer[SOME]; \
+        const bool flat = stride[1] == (int64_t)sizeof(T); \
+        const T *x = flat ? (const T *)(const void *)p[1] : buffer; \
+        (void)param; \
+        if (!flat) ebb__gather(n, sizeof(T), buffer, p[1], stride[1]); \
+        for (int64_t i = 0; i < n; i++) y[i] = x[i] == x[i] ? x[i] : 0; \
+    }
+DEFINE_NAN_TO_0(f32, float)
+DEFINE_NAN_TO_0(f64, double)
+
+/* Of so many folds and dtypes few have code of their own: elements are mapped to what one of those takes. */
+static void choose_fold(struct reduction *r, ebb__fold what, ebb_dtype in) {
+    ebb_dtype as = in;
+    const bool floating = ebb_dtype_is_floating(in), bytes = in == EBB_BOOL || in == EBB_U8;
+    if (what == EBB__FOLD_COUNT) {
+        r->map = ebb__loops_cast[as = EBB_BOOL][in == EBB_BOOL ? EBB_U8 : in];
+    } else if (!floating) {
+        if (in != EBB_I64 && !(what == EBB__FOLD_SUM && bytes)) r->map = ebb__loops_cast[as = EBB_I64][in];
+    } else if (what == EBB__FOLD_NANSUM) {
+        r->map = in == EBB_F32 ? nan_to_0_f32 : nan_to_0_f64;
+    } else if (what > EBB__FOLD_NANSUM) {
+        r->map = ebb__loops_abs[in];
+    }
+    r->mapped_size = ebb_dtype_size(as);
+    if ((int)what < EBB__FOLDS_OF_THEIR_OWN) r->fn = ebb__isa.fold[what][as];
+    else if (what == EBB__FOLD_COUNT) r->fn = ebb__isa.fold[EBB__FOLD_SUM][as];
+    else if (!floating) r->fn = (ebb__reducer){NULL, NULL, NULL};
+    else if (what == EBB__FOLD_MAX_ABS || what == EBB__FOLD_MIN_ABS)
+        r->fn = (what == EBB__FOLD_MAX_ABS ? ebb__isa.max : ebb__isa.min)[as];
+    else r->fn = ebb__isa.fold[EBB__FOLD_SUM][as];
+}
+
 ebb_status ebb__reduce_fold(ebb__fold what, int ndim, const int64_t *shape, ebb_dtype in, const void *src,
                             const int64_t *src_stride, ebb_dtype out, void *dst, const int64_t *dst_stride) {
-    struct reduction r = {.fn = ebb__isa.fold[what][in],
-                          .src = src,
-                          .dst = dst,
-                          .src_size = ebb_dtype_size(in),
-                          .size = ebb_dtype_size(out)};
+    struct reduction r = {.src = src, .dst = dst, .src_size = ebb_dtype_size(in), .size = ebb_dtype_size(out)};
+    choose_fold(&r, what, in);
     if (!r.fn.run || out != (ebb_dtype_is_floating(in) && what != EBB__FOLD_COUNT ? in : EBB_I64))
         return ebb_fail(EBB_ERR_DTYPE, "no reduction of %s to %s", ebb_dtype_name(in), ebb_dtype_name(out));
     if (product(ndim, shape, dst_stride, true) == 0) return EBB_OK;
@@ -349,7 +406,7 @@ ebb_status ebb__reduce_logsumexp(int ndim, const int64_t *shape, ebb_dtype dtype
 
 /* ---- extremes with the place of the first ---- */
 
-enum { SOME = 64 }; /* elements that are compared before one looks whether it was there */
+enum { COMPARED = 64 }; /* elements that are compared before one looks whether it was there */
 
 /* The outputs of a tile side by side, or one: the first of equals wins since positions rise; a NaN wins, and stays. */
 #define DEFINE_SEARCH(S, T, IS_NAN) \
@@ -375,9 +432,9 @@ enum { SOME = 64 }; /* elements that are compared before one looks whether it wa
         const T *x = (const T *)src; \
         const T v = *(const T *)value; \
         int64_t i = 0; \
-        for (; i + SOME <= n; i += SOME) { /* as vectors, which a loop that may end anywhere is not */ \
+        for (; i + COMPARED <= n; i += COMPARED) { /* as vectors, which a loop that may end anywhere is not */ \
             int here = 0; \
-            for (int64_t j = i; j < i + SOME; j++) here |= x[j] == v; \
+            for (int64_t j = i; j < i + COMPARED; j++) here |= x[j] == v; \
             if (here || IS_NAN(v)) break; \
         } \
         while (i < n && !(x[i] == v || (IS_NAN(v) && IS_NAN(x[i])))) i++; \

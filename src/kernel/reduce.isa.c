@@ -16,8 +16,7 @@ enum { GATHER = 512 }; /* strided elements that are brought together at a time *
         } \
     }
 
-#if EBB__ISA_LEVEL < 2
-/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x; AVX-512 gains nothing worth a copy ----
+/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x ----
  * Strided elements go to a buffer first. LANES results go side by side, as vectors, so that none waits for the one
  * before; element i of a buffer belongs to lane i % LANES, and what is left over to lane 0. At the end half of them is
  * merged into the other half, 16 and 8 at a time, the last eight one by one. */
@@ -67,14 +66,13 @@ enum { GATHER = 512 }; /* strided elements that are brought together at a time *
             } \
         } \
     }
-/* Extremes of whole numbers begin with the first element; folds begin with `start`, and merge by a step of their
- * own. */
+/* Extremes of whole numbers begin with the first element; folds begin with `start`. */
 #define DEFINE_EXTREME(name, T, step) \
     DEFINE_MERGE(name, T, step) \
     DEFINE_RUN(name, T, T, first, step) \
     DEFINE_ROWS(name, T, T, ((const T *)rows[0])[j], 1, step)
-#define DEFINE_FOLD(name, T, R, start, step, merge_step) \
-    DEFINE_MERGE(name, R, merge_step) \
+#define DEFINE_FOLD(name, T, R, start, step) \
+    DEFINE_MERGE(name, R, step) \
     DEFINE_RUN(name, T, R, start, step) \
     DEFINE_ROWS(name, T, R, start, 0, step)
 
@@ -94,25 +92,11 @@ WHOLE(DEFINE_EXTREMES)
 
 #define PRODUCT r *x
 #define INT_PRODUCT (int64_t)((uint64_t)r * (uint64_t)x)
-#define NONZERO r + (x != 0)
-#define DEFINE_WHOLE_FOLDS(S, T) \
-    DEFINE_FOLD(sum_##S, T, int64_t, 0, INT_SUM, INT_SUM) \
-    DEFINE_FOLD(prod_##S, T, int64_t, 1, INT_PRODUCT, INT_PRODUCT) \
-    DEFINE_FOLD(count_##S, T, int64_t, 0, NONZERO, INT_SUM)
-DEFINE_WHOLE_FOLDS(u8, uint8_t)
-DEFINE_WHOLE_FOLDS(i32, int32_t)
-DEFINE_WHOLE_FOLDS(i64, int64_t)
-
-#define DEFINE_FLOATING_FOLDS(S, T, abs) \
-    DEFINE_FOLD(prod_##S, T, T, 1, PRODUCT, PRODUCT) \
-    DEFINE_FOLD(count_##S, T, int64_t, 0, NONZERO, INT_SUM) \
-    DEFINE_FOLD(nansum_##S, T, T, 0, r + (x != x ? 0 : x), SUM) \
-    DEFINE_FOLD(abs_##S, T, T, 0, r + abs(x), SUM) \
-    DEFINE_FOLD(max_abs_##S, T, T, 0, abs(x) > r || x != x ? abs(x) : r, MAX) \
-    DEFINE_FOLD(min_abs_##S, T, T, (T)INFINITY, abs(x) < r || x != x ? abs(x) : r, MIN)
-DEFINE_FLOATING_FOLDS(f32, float, fabsf)
-DEFINE_FLOATING_FOLDS(f64, double, fabs)
-#endif
+DEFINE_FOLD(sum_u8, uint8_t, int64_t, 0, INT_SUM)
+DEFINE_FOLD(sum_i64, int64_t, int64_t, 0, INT_SUM)
+DEFINE_FOLD(prod_i64, int64_t, int64_t, 1, INT_PRODUCT)
+DEFINE_FOLD(prod_f32, float, float, 1, PRODUCT)
+DEFINE_FOLD(prod_f64, double, double, 1, PRODUCT)
 
 /* ---- sums and extremes of floating numbers, by vectors ---- */
 
@@ -294,30 +278,21 @@ static void moments_merge(int64_t n, void *acc, const void *more) {
 }
 
 #define REDUCER(name) \
-    (ebb__reducer) { name##_run, name##_rows, name##_merge }
-#define FLOATS(table, name) table[EBB_F32] = REDUCER(name##_f32), table[EBB_F64] = REDUCER(name##_f64);
-#define WHOLE_NUMBERS(table, name) \
-    table[EBB_BOOL] = table[EBB_U8] = REDUCER(name##_u8), table[EBB_I32] = REDUCER(name##_i32), \
-    table[EBB_I64] = REDUCER(name##_i64);
+    { name##_run, name##_rows, name##_merge }
+#define BYTES(name) [EBB_BOOL] = REDUCER(name##_u8), [EBB_U8] = REDUCER(name##_u8)
+#define FLOATS(name) [EBB_F32] = REDUCER(name##_f32), [EBB_F64] = REDUCER(name##_f64)
+#define ALL(name) BYTES(name), [EBB_I32] = REDUCER(name##_i32), [EBB_I64] = REDUCER(name##_i64), FLOATS(name)
 
 void EBB__ISA(ebb__init_reduce)(void) {
-    FLOATS(ebb__isa.max, max)
-    FLOATS(ebb__isa.min, min)
-    FLOATS(ebb__isa.fold[EBB__FOLD_SUM], sum)
-    FLOATS(ebb__isa.fold[EBB__FOLD_SQUARES], squares)
+    static const ebb__reducer max[EBB_DTYPE_COUNT] = {ALL(max)}, min[EBB_DTYPE_COUNT] = {ALL(min)};
+    memcpy(ebb__isa.max, max, sizeof max);
+    memcpy(ebb__isa.min, min, sizeof min);
+    static const ebb__reducer folds[EBB__FOLDS_OF_THEIR_OWN][EBB_DTYPE_COUNT] = {
+        [EBB__FOLD_SUM] = {BYTES(sum), [EBB_I64] = REDUCER(sum_i64), FLOATS(sum)},
+        [EBB__FOLD_PROD] = {[EBB_I64] = REDUCER(prod_i64), FLOATS(prod)},
+        [EBB__FOLD_SQUARES] = {FLOATS(squares)},
+    };
+    memcpy(ebb__isa.fold, folds, sizeof folds);
     ebb__isa.moments[EBB_F32] = (ebb__reducer){moments_f32_run, moments_f32_rows, moments_merge};
     ebb__isa.moments[EBB_F64] = (ebb__reducer){moments_f64_run, moments_f64_rows, moments_merge};
-#if EBB__ISA_LEVEL < 2
-    WHOLE_NUMBERS(ebb__isa.max, max)
-    WHOLE_NUMBERS(ebb__isa.min, min)
-    WHOLE_NUMBERS(ebb__isa.fold[EBB__FOLD_SUM], sum)
-    WHOLE_NUMBERS(ebb__isa.fold[EBB__FOLD_PROD], prod)
-    FLOATS(ebb__isa.fold[EBB__FOLD_PROD], prod)
-    WHOLE_NUMBERS(ebb__isa.fold[EBB__FOLD_COUNT], count)
-    FLOATS(ebb__isa.fold[EBB__FOLD_COUNT], count)
-    FLOATS(ebb__isa.fold[EBB__FOLD_NANSUM], nansum)
-    FLOATS(ebb__isa.fold[EBB__FOLD_ABS], abs)
-    FLOATS(ebb__isa.fold[EBB__FOLD_MAX_ABS], max_abs)
-    FLOATS(ebb__isa.fold[EBB__FOLD_MIN_ABS], min_abs)
-#endif
 }

@@ -1,4 +1,5 @@
-/* Softmax, log-softmax and their backward over one contiguous row; logarithms of sums of exponentials as a reduction. */
+/* Softmax, log-softmax and their backward over one contiguous row, and the reduction to logarithms of sums of
+ * exponentials. */
 #include "kernel/vecmath.h"
 
 #include <float.h>
@@ -71,7 +72,7 @@ DEFINE_SOFTMAX(f32, float, logf)
 DEFINE_SOFTMAX(f64, double, log)
 
 /* What is reduced to is the largest element and the sum of the exponentials less that, as two arrays. An infinite
- * maximum counts as the largest finite number, so that nothing is inf - inf: the exponentials are 0 or inf all the same. */
+ * maximum counts as the largest finite number, so that nothing is inf - inf: exponentials are 0 or inf all the same. */
 #define DEFINE_LOGSUMEXP(F, T, MOST) \
     static void logsumexp_##F##_run(int64_t n, const char *p, int64_t stride, void *ret_) { \
         enum { AT_A_TIME = 512 }; \
@@ -122,8 +123,11 @@ DEFINE_LOGSUMEXP(f32, float, FLT_MAX)
 DEFINE_LOGSUMEXP(f64, double, DBL_MAX)
 
 void EBB__ISA(ebb__init_softmax)(void) {
-#define SET(fn) ebb__isa.fn[EBB_F32] = fn##_f32, ebb__isa.fn[EBB_F64] = fn##_f64;
-    SET(softmax) SET(log_softmax) SET(softmax_backward) SET(log_softmax_backward)
+#define SET(fn) ebb__isa.fn[EBB_F32] = fn##_f32, ebb__isa.fn[EBB_F64] = fn##_f64
+    SET(softmax);
+    SET(log_softmax);
+    SET(softmax_backward);
+    SET(log_softmax_backward);
     ebb__isa.logsumexp[EBB_F32] = (ebb__reducer){logsumexp_f32_run, logsumexp_f32_rows, logsumexp_f32_merge};
     ebb__isa.logsumexp[EBB_F64] = (ebb__reducer){logsumexp_f64_run, logsumexp_f64_rows, logsumexp_f64_merge};
 }

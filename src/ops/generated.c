@@ -909,7 +909,6 @@ const struct ebb_op_input ebb__inputs_self_weights_OPTIONAL[] = {{"self", EBB_IN
 const struct ebb_op_input ebb__inputs_sorted_sequence_self_NUMBER_sorter_OPTIONAL[] = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}};
 const struct ebb_op_input ebb__inputs_tensors_LIST[] = {{"tensors", EBB_INPUT_LIST}};
 const struct ebb_op_input ebb__inputs_x1_x2[] = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}};
-const struct ebb_op_input ebb__inputs_x_y[] = {{"x", EBB_INPUT_TENSOR}, {"y", EBB_INPUT_TENSOR}};
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -4936,9 +4935,9 @@ ebb_tensor *(ebb_var_mean)(ebb_tensor *self, ebb_var_mean_options options) {
     return out[0];
 }
 
-ebb_tensor *(ebb_vecdot)(ebb_tensor *x, ebb_tensor *y, ebb_vecdot_options options) {
+ebb_tensor *(ebb_vecdot)(ebb_tensor *self, ebb_tensor *other, ebb_vecdot_options options) {
     const struct ebb__attrs_vecdot attrs = {.dim = options.dim};
-    ebb_tensor *const in[] = {x, y};
+    ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_vecdot, in, 2, &attrs);
 }
 

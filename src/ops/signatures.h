@@ -86,7 +86,6 @@ extern const struct ebb_op_input ebb__inputs_self_weights_OPTIONAL[];
 extern const struct ebb_op_input ebb__inputs_sorted_sequence_self_NUMBER_sorter_OPTIONAL[];
 extern const struct ebb_op_input ebb__inputs_tensors_LIST[];
 extern const struct ebb_op_input ebb__inputs_x1_x2[];
-extern const struct ebb_op_input ebb__inputs_x_y[];
 
 struct ebb__attrs_leaky_relu {
     ebb_setting negative_slope;
@@ -3948,7 +3947,8 @@ struct ebb__attrs_vecdot {
 extern const struct ebb_attr ebb__attr_table_vecdot[1];
 #define EBB__SIG_vecdot \
     .name = "vecdot", \
-    .in = ebb__inputs_x_y, \
+    .in = ebb__inputs_self_other, \
+    .also = (const char *const[]){"x", "y"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_vecdot, .n_attrs = 1, \

@@ -140,10 +140,10 @@ static void vecdot_batch(struct ebb_batch_call *b) {
 }
 
 const struct ebb_op ebb_op_vecdot = {
-    EBB_SIGNATURE(vecdot, "Tensor x, Tensor y, shape dim=-1 -> Tensor"),
+    EBB_SIGNATURE(vecdot, "Tensor self|x, Tensor other|y, shape dim=-1 -> Tensor"),
     .doc = EBB_TEXT(
-        "The sums of the products of vectors that lie along dim of x and of y, which broadcast: sum(x y). With x for y, "
-        "the squares of their lengths, without a tensor of squares."),
+        "The sums of the products of vectors that lie along dim of both, which broadcast: sum(self other). With self for "
+        "other, the squares of their lengths, without a tensor of squares."),
     .torch = EBB_TEXT("torch.linalg.vecdot"),
     .node = "LinalgVecdotBackward0",
     .compose = vecdot,
@@ -151,10 +151,11 @@ const struct ebb_op ebb_op_vecdot = {
     .jvp = ebb_jvp_multilinear,
     .batch = vecdot_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = EBB_FORMULAS("unsqueeze(g, dim or -1) * y", "unsqueeze(g, dim or -1) * x"),
-    .samples = EBB_SAMPLES("(4) (4)", "(3,4) (3,4)", "(3,4) (3,4) dim=0", "(3,4) (4)", "(2,1,4) (3,4)", "(4) (3,4) dim=1",
-                           "(3,4) (4) dim=-2", "(3,0) (3,0)", "(0,3) (3)", "() ()", "! (3) (4)", "! (1) (3)",
-                           "! i5(3) i5(3)", "! (3,4) (3,4) dim=2", "! (3,4) (3,4) dim=(0,1)"),
+    .formula = EBB_FORMULAS("a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else -1) * b",
+                            "a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else -1) * a"),
+    .samples = EBB_SAMPLES("(4) (4)", "(3,4) (3,4)", "(3,4) (3,4) dim=0", "(3,4) (4)", "(2,1,4) (3,4)",
+                           "(4) (3,4) dim=1", "(3,4) (4) dim=-2", "(3,0) (3,0)", "(0,3) (3)", "() ()", "! (3) (4)",
+                           "! (1) (3)", "! i5(3) i5(3)", "! (3,4) (3,4) dim=2", "! (3,4) (3,4) dim=(0,1)"),
 };
 
 /* ---- inner, tensordot ---- */

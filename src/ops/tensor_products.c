@@ -100,10 +100,11 @@ static ebb_tensor *vecdot(struct ebb_forward *f) {
     return ebb_to(sum, dtype);
 }
 
-/* Whether the gradients of both inputs go to one place, and can go there as one. */
+/* Whether the gradients of both inputs go to one place, and may go there as one: nobody would notice (ebb_vjp_sum). */
 static bool is_square(const struct ebb_vjp_call *v) {
     const struct ebb__edge *e = v->node ? ebb__node_edges(v->node) : NULL;
-    return e && e[0].node && e[0].node == e[1].node && e[0].nr == e[1].nr;
+    const bool unseen = v->may_add && ebb__thread.no_grad && !ebb__thread.levels;
+    return unseen && e && e[0].node && e[0].node == e[1].node && e[0].nr == e[1].nr;
 }
 
 /* Along dim the other factor may have been repeated for input i. */

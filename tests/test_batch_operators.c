@@ -236,10 +236,43 @@ static void choose(struct subject *s, ebb_tensor *const *in) {
     }
 }
 
+/* What is refused one sample at a time is refused as a batch, too. */
+static void check_refused(const struct ebb_op *op, const char *text) {
+    struct ebb_sample sample;
+    if (ebb_sample_make(op, text, EBB_F64, 1, &sample)) {
+        ebb_clear_error();
+        return;
+    }
+    struct subject s = {.op = op, .text = text, .what = "refused", .attrs = sample.attrs, .n_in = sample.n_in};
+    bool any = false;
+    EBB_SCOPE {
+        ebb_tensor *in[MAX_IN];
+        int64_t dims[MAX_IN];
+        ebb_outputs out = {0};
+        for (int64_t i = 0; i < s.n_in && s.n_in <= MAX_IN; i++) {
+            ebb_tensor *t = in[i] = sample.in[i];
+            dims[i] = t && !ebb_tensor_is_number(t) && ebb_tensor_ndim(t) < EBB_MAX_NDIM ? 0 : EBB_UNBATCHED;
+            if (dims[i] == 0) in[i] = ebb_stack(EBB_LIST(t, t, t), 0);
+            any = any || dims[i] == 0;
+        }
+        ebb_outputs alone = {0};
+        bool refused = s.n_in <= MAX_IN && value((ebb_list){s.n_in, sample.in}, &alone, &s) != EBB_OK;
+        ebb_clear_error();
+        if (any && refused && !ebb_vmap(value, &s, ((ebb_list){s.n_in, in}), &out, .in_dims = {s.n_in, dims}))
+            complain(&s, "gives %.0f results", (double)out.n);
+        ebb_clear_error();
+    }
+    ebb_sample_release(&sample);
+}
+
 static void check_sample(const struct ebb_op *op, const char *text) {
+    if (text[0] == '!') {
+        check_refused(op, text);
+        return;
+    }
     struct ebb_sample sample[B] = {{0}};
     ebb_tensor *in[B][MAX_IN];
-    bool made = text[0] != '!';
+    bool made = true;
     for (int b = 0; b < B && made; b++)
         made = !ebb_sample_make(op, text, EBB_F64, (uint64_t)b + 1, &sample[b]) && sample[b].n_in <= MAX_IN;
     struct subject s = {.op = op, .text = text, .attrs = sample[0].attrs, .n_in = made ? sample[0].n_in : 0};

@@ -307,23 +307,28 @@ EBB_TEST(logsumexp_at_the_edges) {
                  {FLT_MAX, -INFINITY, FLT_MAX},
                  {-FLT_MAX, -INFINITY, -FLT_MAX}};
     static const int64_t counts[] = {1, 2, 17, 100, 5000, 300000};
-    float *x = malloc(2 * 300000 * sizeof *x);
+    double *x = malloc(2 * 300000 * sizeof *x);
     EACH_ISA(isa)
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
-        for (int s = 0; s < 6; s++)
+        for (int s = 0; s < 12; s++)
             for (int rows = 0; rows < 2; rows++)
-                for (int64_t place = 0; place < counts[s]; place += counts[s] / 2 + 1) {
-                    const int64_t n = counts[s], along = rows ? 8 : 4, beside = rows ? 4 : 4 * n;
-                    float y[2] = {7, 7};
-                    for (int64_t i = 0; i < 2 * n; i++) x[i] = (float)cases[c].others;
-                    for (int k = 0; k < 2; k++) x[(place * along + k * beside) / 4] = (float)cases[c].first;
-                    CHECK(!ebb__reduce_logsumexp(2, (int64_t[]){n, 2}, EBB_F32, x, (int64_t[]){along, beside}, y,
-                                                 (int64_t[]){0, 4}));
-                    double want = n == 1 ? cases[c].first : cases[c].want;
+                for (int64_t n = counts[s / 2], place = 0; place < n; place += n / 2 + 1) {
+                    const ebb_dtype dtype = s % 2 ? EBB_F64 : EBB_F32;
+                    const int64_t size = (int64_t)ebb_dtype_size(dtype);
+                    const int64_t along = rows ? 2 * size : size, beside = rows ? size : size * n;
+                    const double most = dtype == EBB_F64 ? DBL_MAX : FLT_MAX, first = cases[c].first;
+                    double y[2] = {7, 7}, want = n == 1 ? first : cases[c].want;
+                    if (isfinite(first) && fabs(first) > 1e4) want = copysign(most, first);
+                    for (int64_t i = 0; i < 2 * n; i++) put(dtype, x, i, cases[c].others);
                     for (int k = 0; k < 2; k++)
-                        if (!(isnan(want) ? isnan(y[k]) : y[k] == (float)want))
-                            fail_msg("logsumexp of %g and %d times %g: %g, not %g", cases[c].first, (int)n - 1,
-                                     cases[c].others, (double)y[k], want);
+                        put(dtype, x, (place * along + k * beside) / size,
+                            isfinite(first) && fabs(first) > 1e4 ? copysign(most, first) : first);
+                    CHECK(!ebb__reduce_logsumexp(2, (int64_t[]){n, 2}, dtype, x, (int64_t[]){along, beside}, y,
+                                                 (int64_t[]){0, size}));
+                    for (int k = 0; k < 2; k++)
+                        if (!(isnan(want) ? isnan(get(dtype, y, k)) : get(dtype, y, k) == want))
+                            fail_msg("logsumexp of %g and %d times %g: %g, not %g", first, (int)n - 1, cases[c].others,
+                                     get(dtype, y, k), want);
                 }
     free(x);
     CHECK(ebb__reduce_logsumexp(1, (int64_t[]){1}, EBB_I64, NULL, (int64_t[]){8}, NULL, (int64_t[]){0}) ==

@@ -38,7 +38,7 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
                                  beginning ? &begin : NULL, c, c_bs, ldc));
         if (t == 0) memcpy(first, c, (size_t)(batch * c_bs * size));
         CHECK(memcmp(first, c, (size_t)(batch * c_bs * size)) == 0);
-        if (m * n * k < 100000 && t > 0) break;
+        if (batch * m * n * k < 100000 && t > 0) break;
     }
     ebb_set_num_threads(0);
     const int64_t stride = m * n * k > 1000000 ? 37 : 1; /* of large products a sample */
@@ -63,7 +63,7 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
                      ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beginning, (int)i,
                      get(dtype, c, i), want);
     }
-    free(a), free(b), free(c), free(start), free(first);
+    free(a), free(b), free(c), free(start), free(first), free(other);
 }
 
 EBB_TEST(products_of_all_layouts) {
@@ -91,6 +91,16 @@ EBB_TEST(large_products) {
             for (int d = EBB_BF16; d <= EBB_F64; d++)
                 check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout,
                            (layout + s) % BEGINNINGS);
+}
+
+/* Of so many that threads share them out. */
+EBB_TEST(many_small_products) {
+    static const int64_t sizes[][4] = {{1500, 4, 5, 3}, {900, 8, 8, 8}, {3000, 3, 2, 1}};
+    EACH_PRODUCT_ISA(isa)
+    for (int s = 0; s < 3; s++)
+        for (int begin = 0; begin < BEGINNINGS; begin += CHECK_SANITIZED ? 5 : 1)
+            for (int d = EBB_I64; d < EBB_DTYPE_COUNT; d++)
+                check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], (begin + d) % 4, begin);
 }
 
 /* More rows, columns and depth than the packed blocks have. */

@@ -216,7 +216,16 @@ EBB_TEST(vecdot_with_itself) {
     CHECK(ebb_item(ebb_all(ebb_eq(g[0], ebb_mul(x, 2.0)))) == 1);
     CHECK(ebb_item(ebb_all(ebb_eq(g[1], ebb_mul(x, 2.0)))) == 1);
     CHECK(!ebb_vecdot(x, ebb_to(x, EBB_F32)));
-    CHECK_ERROR(EBB_ERR_DTYPE, "vecdot: needs floating point of one dtype, got float64 and float32");
+    CHECK_ERROR(EBB_ERR_DTYPE, "vecdot: inputs must have one dtype, got float64 and float32");
+    /* g x + g x, where 2 g would be infinite */
+    const double quarter[] = {0.25, -0.25}, tiny[] = {0, 1e-300};
+    ebb_tensor *half = ebb_requires_grad_(ebb_to(ebb_from_data(quarter, EBB_F64, EBB_DIMS(2)), EBB_F16), true);
+    ebb_tensor *small = ebb_requires_grad_(ebb_from_data(tiny, EBB_F64, EBB_DIMS(2)), true);
+    ebb_tensor *of_half = ebb_scalar(40000, .dtype = EBB_F16), *of_small = ebb_scalar(1e308, .dtype = EBB_F64);
+    CHECK(!ebb_grad(EBB_LIST(ebb_vecdot(half, half)), EBB_LIST(half), &g[0], .grad_outputs = EBB_LIST(of_half)));
+    CHECK(!ebb_grad(EBB_LIST(ebb_vecdot(small, small)), EBB_LIST(small), &g[1], .grad_outputs = EBB_LIST(of_small)));
+    CHECK_VALUES(g[0], 0, 20000, -20000);
+    CHECK_VALUES(g[1], 1e-6, 0, 2e8);
 }
 
 /* Rows, columns and numbers are added as they lie, also where threads and blocks of k share the work. */

@@ -5840,11 +5840,12 @@ typedef struct ebb_vecdot_options {
 } ebb_vecdot_options;
 
 /* The sums of the products of vectors that lie along dim of both, which broadcast: sum(self other). With self for
- * other, the squares of their lengths, without a tensor of squares.
+ * other, the squares of their lengths, without a tensor of squares; else with one of products. float16 and bfloat16
+ * are added up in float32.
  *     vecdot(Tensor self|x, Tensor other|y, shape dim=-1) -> Tensor
  * Gradient (LinalgVecdotBackward0) of self: a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else
  * -1) * b; of other: a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else -1) * a.
- * torch.linalg.vecdot */
+ * Floating point only. torch.linalg.vecdot */
 EBB_API ebb_tensor *ebb_vecdot(ebb_tensor *self, ebb_tensor *other, ebb_vecdot_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_vecdot(...) ((void)EBB_HERE, ebb_vecdot(__VA_ARGS__))

@@ -55,10 +55,8 @@ static bool passes_through(const struct ebb__entry *e) {
 }
 
 ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i) {
-    const struct ebb__thread *th = &ebb__thread;
-    bool plain = v->may_add && th->no_grad && !th->levels; /* also where the rule calls this */
-    if (!plain || i < 0 || i >= v->n_in || !v->needs[i]) return NULL;
-    struct ebb__pass *p = th->pass;
+    if (!ebb__vjp_unseen(v) || i < 0 || i >= v->n_in || !v->needs[i]) return NULL;
+    struct ebb__pass *p = ebb__thread.pass;
     const struct ebb__edge *edge = &ebb__node_edges(v->node)[i];
     struct ebb__entry *to = ebb__pass_find(p, edge->node);
     const bool turned = is_transposition(edge->node) && passes_through(to);

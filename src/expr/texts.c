@@ -2348,7 +2348,7 @@ const struct ebb__op_text ebb__op_texts[] = {
       .samples = (const char *const[]){"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) dim=(0) correction=0", "(2,3) correction=0.5", "(20,3) dim=(0)", "(0,3) dim=(1)", "(1) correction=0", "() correction=0", "! i5(3,4)", "! (3,4) dim=(2)", NULL}}},
     {"vecdot",
      {.signature = "Tensor self|x, Tensor other|y, shape dim=-1 -> Tensor",
-      .doc = "The sums of the products of vectors that lie along dim of both, which broadcast: sum(self other). With self for other, the squares of their lengths, without a tensor of squares.",
+      .doc = "The sums of the products of vectors that lie along dim of both, which broadcast: sum(self other). With self for other, the squares of their lengths, without a tensor of squares; else with one of products. float16 and bfloat16 are added up in float32.",
       .torch = "torch.linalg.vecdot",
       .formula = {"a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else -1) * b", "a, b = broadcast_tensors([self, other]); unsqueeze(g, dim[0] if dim else -1) * a"},
       .samples = (const char *const[]){"(4) (4)", "(3,4) (3,4)", "(3,4) (3,4) dim=0", "(3,4) (4)", "(2,1,4) (3,4)", "(4) (3,4) dim=1", "(3,4) (4) dim=-2", "(3,0) (3,0)", "(0,3) (3)", "() ()", "! (3) (4)", "! (1) (3)", "! i5(3) i5(3)", "! (3,4) (3,4) dim=2", "! (3,4) (3,4) dim=(0,1)", NULL}}},

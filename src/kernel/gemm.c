@@ -4,6 +4,7 @@
 #include "kernel/blas.h"
 #include "kernel/isa.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -26,7 +27,7 @@ struct product {
     ebb_dtype dtype;
     bool library, packed; /* packed: b is what gemm_pack wrote, and b.cs is k */
     int64_t size, batch, m, n, k;
-    matrix a, b, begin; /* begin: NULL, c, or what the product is added to as well */
+    matrix a, b, begin; /* begin: what the product is added to, c or anything else; its data may be NULL */
     char *c;
     int64_t ldc, c_bs;
     int64_t m_tile, n_tile, m_tiles, n_tiles;
@@ -114,7 +115,11 @@ static size_t space_bytes(const struct product *p) {
 
 /* For code that can only add to c: what it begins as is copied there. */
 static void copy_begin(struct product *p) {
-    if (!p->begin.data || p->begin.data == p->c) return;
+    if (!p->begin.data) return;
+    if (p->begin.data == p->c) {
+        assert(p->begin.cs == 1 && (p->m == 1 || p->begin.rs == p->ldc) && (p->batch == 1 || p->begin.bs == p->c_bs));
+        return;
+    }
     ebb__copy(3, (int64_t[]){p->batch, p->m, p->n}, p->dtype, p->c,
               (int64_t[]){p->c_bs * p->size, p->ldc * p->size, p->size}, p->dtype, p->begin.data,
               (int64_t[]){p->begin.bs * p->size, p->begin.rs * p->size, p->begin.cs * p->size});
@@ -233,8 +238,8 @@ static ebb_status run_large(struct product *p) {
     if (p->library) {
         status = make_flat(p, &p->a, p->m, p->k, &a, &a_bytes);
         if (!status) status = make_flat(p, &p->b, p->k, p->n, &b, &b_bytes);
+        if (!status) copy_begin(p);
     }
-    if (p->library) copy_begin(p);
     const int threads = ebb_num_threads();
     cut(p, threads);
     const int64_t tiles = p->batch * p->m_tiles * p->n_tiles;

@@ -224,7 +224,8 @@ typedef struct ebb__gemm_begin {
     int64_t bs, rs, cs;
 } ebb__gemm_begin;
 /* `batch` products; a_bs, b_bs, c_bs are the strides from one to the next, 0 to use the same a or b for all. c is not
- * read: c = a b, plus *begin unless that is NULL. What begins may be c itself, as it lies. */
+ * read: c = a b, plus *begin unless that is NULL. What begins may be c itself, as it lies, and must not overlap it
+ * otherwise. */
 ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a,
                              int64_t a_bs, int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs,
                              int64_t b_cs, const ebb__gemm_begin *begin, void *c, int64_t c_bs, int64_t ldc);

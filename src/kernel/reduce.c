@@ -15,10 +15,12 @@
 
 enum {
     RUN = 4096,
-    LANES = 128,                           /* outputs of a tile, at most */
-    TILE_BYTES = LANES * EBB__REDUCED_MAX, /* or more, as long as they fit in here */
-    SOME = 512,                            /* elements of a run that are mapped at a time; no fewer than LANES */
-    LEVELS = 14,
+    SOME = 512, /* elements of a run that are mapped at a time; no fewer than LANES */
+    LANES =
+        128, /* outputs of a tile, at most, or as many as fit in TILE_BYTES and, with all levels, in CASCADE_BYTES */
+    LEVELS = 12,
+    TILE_BYTES = 3 << 12,
+    CASCADE_BYTES = LEVELS * LANES * EBB__REDUCED_MAX,
     GRAIN = 1 << 15,
     MAX_PARTS = 32
 };
@@ -54,20 +56,22 @@ static bool apart(const struct reduction *r) { return r->map || r->inner_src != 
 
 typedef struct cascade {
     int n[LEVELS];
-    int64_t lanes;
-    _Alignas(64) char level[LEVELS][TILE_BYTES];
+    int64_t lanes, step; /* step: bytes from one level to the next */
+    _Alignas(64) char levels[CASCADE_BYTES];
 } cascade;
+
+static char *level(cascade *c, int l) { return c->levels + l * c->step; }
 
 static void cascade_add(const struct reduction *r, cascade *c, const void *x) {
     for (int l = 0; l < LEVELS; l++) {
         if (c->n[l] == 0) {
-            memcpy(c->level[l], x, (size_t)c->lanes * r->size);
+            memcpy(level(c, l), x, (size_t)c->lanes * r->size);
         } else {
-            r->fn.merge(c->lanes, c->level[l], x);
+            r->fn.merge(c->lanes, level(c, l), x);
         }
         if (++c->n[l] < 16) return;
         c->n[l] = 0;
-        x = c->level[l];
+        x = level(c, l);
     }
 }
 
@@ -75,8 +79,8 @@ static void cascade_end(const struct reduction *r, cascade *c, void *ret) {
     const char *x = NULL;
     for (int l = 0; l < LEVELS; l++) {
         if (c->n[l] == 0) continue;
-        if (x) r->fn.merge(c->lanes, c->level[l], x);
-        x = c->level[l];
+        if (x) r->fn.merge(c->lanes, level(c, l), x);
+        x = level(c, l);
     }
     memcpy(ret, x, (size_t)c->lanes * r->size);
 }
@@ -121,7 +125,7 @@ static void reduce_leaves(const struct reduction *r, const char *src, int64_t la
     _Alignas(64) char leaf[TILE_BYTES], buffer[EBB__LEAF_ROWS * LANES * sizeof(double)];
     cascade c;
     const bool alone = last - first == 1;
-    if (!alone) memset(c.n, 0, sizeof c.n), c.lanes = lanes;
+    if (!alone) memset(c.n, 0, sizeof c.n), c.lanes = lanes, c.step = ebb__round_up(lanes * (int64_t)r->size, 64);
     for (; first < last; first++) {
         void *x = alone ? ret : leaf;
         if (r->by_rows) {
@@ -237,9 +241,18 @@ static bool rows_pay(const ebb__walk *kept, const ebb__walk *reduced) {
     return step > 0 && step < llabs(reduced->stride[c][0]) && (kept->size[k] >= 8 || reduced->size[c] < 64);
 }
 
-/* As few tiles as hold the innermost dimension, of about the same size, in whole vectors. */
+/* Levels of a cascade of so many leaves. */
+static int64_t levels_of(int64_t leaves) {
+    int64_t levels = 1;
+    for (; leaves >= 16; leaves /= 16) levels++;
+    return levels;
+}
+
+/* As few tiles as hold the innermost dimension, of about the same size, in whole vectors: memory is read best in runs as
+ * long as its pages. */
 static void cut_tiles(struct reduction *r) {
-    const int64_t most = apart(r) || r->index ? LANES : TILE_BYTES / (int64_t)r->size;
+    const int64_t bytes = ebb__least(TILE_BYTES, CASCADE_BYTES / levels_of(r->leaves));
+    const int64_t most = apart(r) || r->index ? LANES : bytes / (int64_t)r->size / 16 * 16;
     r->tiles = (r->inner + most - 1) / most;
     r->lanes = ((r->inner + r->tiles - 1) / r->tiles + 15) / 16 * 16;
 }
@@ -260,18 +273,18 @@ static void plan(struct reduction *r, int ndim, const int64_t *shape, const int6
     r->by_rows = k->n > 0 && (c->n == 0 || rows_pay(k, c));
     take_inner(r, r->by_rows ? &r->kept : &r->reduced);
     r->reduced_count = ebb__walk_count(&r->reduced);
-    r->tiles = r->lanes = 1;
-    if (r->by_rows) cut_tiles(r);
     r->leaves = r->by_rows ? (r->reduced_count + EBB__LEAF_ROWS - 1) / EBB__LEAF_ROWS
                            : r->reduced_count * ((r->inner + RUN - 1) / RUN);
+    r->tiles = r->lanes = 1;
+    if (r->by_rows) cut_tiles(r);
 }
 
 static ebb_status run(struct reduction *r) {
     const int64_t units = ebb__walk_count(&r->kept) * r->tiles;
     const int64_t total = ebb__walk_count(&r->kept) * r->inner * r->reduced_count;
     r->parts = 1;
-    if (units <= MAX_PARTS / 2 && total > 4 * GRAIN) {
-        const int64_t wanted = total / GRAIN < MAX_PARTS / units ? total / GRAIN : MAX_PARTS / units;
+    if (units <= MAX_PARTS / 2 && total > 2 * GRAIN) {
+        const int64_t wanted = ebb__least(total / GRAIN, MAX_PARTS / units);
         r->parts = wanted < r->leaves ? wanted : r->leaves;
     }
     const size_t bytes = (size_t)(units * r->parts * r->lanes) * r->size;
@@ -312,26 +325,36 @@ static void fill(int ndim, const int64_t *shape, ebb_dtype dtype, void *dst, con
 DEFINE_NAN_TO_0(f32, float)
 DEFINE_NAN_TO_0(f64, double)
 
+static const ebb__loop_table nan_to_0 = {[EBB_F32] = nan_to_0_f32, [EBB_F64] = nan_to_0_f64};
+
 /* Of so many folds and dtypes few have code of their own: elements are mapped to what one of those takes. */
 static void choose_fold(struct reduction *r, ebb__fold what, ebb_dtype in) {
+    const struct {
+        const ebb__reducer *reducers;
+        const ebb__loop *map; /* of floating dtypes */
+    } of_floats[EBB__FOLDS] = {
+        [EBB__FOLD_SUM] = {ebb__isa.fold[EBB__FOLD_SUM], NULL},
+        [EBB__FOLD_PROD] = {ebb__isa.fold[EBB__FOLD_PROD], NULL},
+        [EBB__FOLD_SQUARES] = {ebb__isa.fold[EBB__FOLD_SQUARES], NULL},
+        [EBB__FOLD_COUNT] = {ebb__isa.fold[EBB__FOLD_SUM], NULL},
+        [EBB__FOLD_NANSUM] = {ebb__isa.fold[EBB__FOLD_SUM], nan_to_0},
+        [EBB__FOLD_ABS] = {ebb__isa.fold[EBB__FOLD_SUM], ebb__loops_abs},
+        [EBB__FOLD_MAX_ABS] = {ebb__isa.max, ebb__loops_abs},
+        [EBB__FOLD_MIN_ABS] = {ebb__isa.min, ebb__loops_abs},
+    };
+    const bool whole = !ebb_dtype_is_floating(in), bytes = in == EBB_BOOL || in == EBB_U8;
     ebb_dtype as = in;
-    const bool floating = ebb_dtype_is_floating(in), bytes = in == EBB_BOOL || in == EBB_U8;
     if (what == EBB__FOLD_COUNT) {
-        r->map = ebb__loops_cast[as = EBB_BOOL][in == EBB_BOOL ? EBB_U8 : in];
-    } else if (!floating) {
-        if (in != EBB_I64 && !(what == EBB__FOLD_SUM && bytes)) r->map = ebb__loops_cast[as = EBB_I64][in];
-    } else if (what == EBB__FOLD_NANSUM) {
-        r->map = in == EBB_F32 ? nan_to_0_f32 : nan_to_0_f64;
-    } else if (what > EBB__FOLD_NANSUM) {
-        r->map = ebb__loops_abs[in];
+        as = EBB_BOOL;
+        r->map = ebb__loops_cast[as][in == EBB_BOOL ? EBB_U8 : in]; /* true is 1, whatever byte stood for it */
+    } else if (whole && in != EBB_I64 && !(bytes && what == EBB__FOLD_SUM)) {
+        as = EBB_I64;
+        r->map = ebb__loops_cast[as][in];
+    } else if (!whole && of_floats[what].map) {
+        r->map = of_floats[what].map[in];
     }
     r->mapped_size = ebb_dtype_size(as);
-    if ((int)what < EBB__FOLDS_OF_THEIR_OWN) r->fn = ebb__isa.fold[what][as];
-    else if (what == EBB__FOLD_COUNT) r->fn = ebb__isa.fold[EBB__FOLD_SUM][as];
-    else if (!floating) r->fn = (ebb__reducer){NULL, NULL, NULL};
-    else if (what == EBB__FOLD_MAX_ABS || what == EBB__FOLD_MIN_ABS)
-        r->fn = (what == EBB__FOLD_MAX_ABS ? ebb__isa.max : ebb__isa.min)[as];
-    else r->fn = ebb__isa.fold[EBB__FOLD_SUM][as];
+    if (!whole || !of_floats[what].map) r->fn = of_floats[what].reducers[as];
 }
 
 ebb_status ebb__reduce_fold(ebb__fold what, int ndim, const int64_t *shape, ebb_dtype in, const void *src,

@@ -149,6 +149,7 @@ enum { BESIDE = 4 };
 #define ROW_AT(F, T, vectors, left, r, ...) \
     EBB__UNROLL for (int k = 0; k < (vectors); k++) { \
         const ebb__v##F a = ebb__load_part_##F((const T *)rows[r] + j + k * W, left, 0); \
+        if ((vectors) > 1) ebb__fetch((const T *)rows[r] + j + k * W, 1024); /* rows are in pages of their own */ \
         __VA_ARGS__; \
     }
 

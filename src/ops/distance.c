@@ -1,5 +1,6 @@
 /* Distances and directions of vectors: normalize, pairwise_distance, cosine_similarity, cdist. */
 #define EBB_FAMILY "Distances"
+#include "ops/batching.h"
 #include "ops/loss.h"
 #include "ops/reduce.h"
 #include <math.h>
@@ -117,6 +118,13 @@ static void cdist_vjp(struct ebb_vjp_call *v) {
     "h = g[..., None] * (zeros_like(d) if p == 0 else where(n == 0, 0, d / n) if p == 2 else sign(d) * m / sum(m, -1, True) if p == inf else " \
     "where(n == 0, 0, sign(d) * abs(d)**(p - 1) * n**(1 - p))); "
 
+/* What stands before the matrices broadcasts. */
+static void cdist_batch(struct ebb_batch_call *b) {
+    if (ebb__batch_ndim(b, 0) < 2 || ebb__batch_ndim(b, 1) < 2)
+        ebb_fail(EBB_ERR_SHAPE, "expected at least 2 dimensions");
+    else ebb_batch_elementwise(b);
+}
+
 const struct ebb_op ebb_op_cdist = {
     EBB_SIGNATURE(cdist,
                   "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|"
@@ -131,7 +139,7 @@ const struct ebb_op ebb_op_cdist = {
     .autocast = EBB_AUTOCAST_F32,
     .compose = cdist_compose,
     .vjp = cdist_vjp,
-    .batch = ebb_batch_elementwise, /* what stands before the matrices broadcasts */
+    .batch = cdist_batch,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(0), EBB_IN(0) | EBB_IN(1) | EBB_OUT(0)},
     .formula = EBB_FORMULAS(CDIST_FORMULA "sum(h, -2)", CDIST_FORMULA "-sum(h, -3)"),
     .samples = EBB_SAMPLES("(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",

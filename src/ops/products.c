@@ -487,16 +487,21 @@ const struct ebb_op ebb_op_baddbmm = {
                            "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"),
 };
 
+/* Whether these are pairs of matrices, in their last dimensions where more are given; else an error. */
+static bool are_pairs(const ebb_tensor *x, int x_ndim, const ebb_tensor *y, int y_ndim) {
+    const int64_t *a = x->dims + x->ndim - x_ndim, *b = y->dims + y->ndim - y_ndim;
+    if (x_ndim == 3 && y_ndim == 3 && a[0] == b[0] && a[2] == b[1]) return true;
+    char ta[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
+    ebb_fail(EBB_ERR_SHAPE, "expected (b, m, k) and (b, k, n), got %s and %s", ebb__shape_text(ta, x_ndim, a),
+             ebb__shape_text(tb, y_ndim, b));
+    return false;
+}
+
 /* The batch is one more dimension to sum over: one product of a wide matrix and a tall one. */
 static ebb_tensor *addbmm(struct ebb_forward *f) {
     const struct ebb__attrs_addbmm *a = f->attrs;
     ebb_tensor *x = f->in[1], *y = f->in[2];
-    if (x->ndim != 3 || y->ndim != 3 || x->dims[0] != y->dims[0] || x->dims[2] != y->dims[1]) {
-        char tx[EBB__SHAPE_TEXT], ty[EBB__SHAPE_TEXT];
-        ebb_fail(EBB_ERR_SHAPE, "expected (b, m, k) and (b, k, n), got %s and %s",
-                 ebb__shape_text(tx, x->ndim, x->dims), ebb__shape_text(ty, y->ndim, y->dims));
-        return NULL;
-    }
+    if (!are_pairs(x, x->ndim, y, y->ndim)) return NULL;
     int64_t b = x->dims[0], m = x->dims[1], k = x->dims[2], n = y->dims[2];
     return ebb_addmm(f->in[0], ebb_reshape(ebb_permute(x, EBB_DIMS(1, 0, 2)), EBB_DIMS(m, b * k)),
                      ebb_reshape(y, EBB_DIMS(b * k, n)), .beta = a->beta, .alpha = a->alpha);
@@ -513,6 +518,7 @@ static void addbmm_vjp(struct ebb_vjp_call *v) {
 /* The sum over pairs is inside of one product: (n, b m) by (b m, p). */
 static void addbmm_batch(struct ebb_batch_call *b) {
     const struct ebb__attrs_addbmm *a = b->attrs;
+    if (!are_pairs(b->in[1], ebb__batch_ndim(b, 1), b->in[2], ebb__batch_ndim(b, 2))) return;
     ebb_tensor *x = b->batched[0] ? ebb__batch_aligned(b->in[0], 3) : b->in[0];
     ebb_tensor *y = ebb__batch_input(b, 1, 3), *z = ebb__batch_input(b, 2, 3);
     if (!x || !y || !z) return;

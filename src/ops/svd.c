@@ -1,5 +1,6 @@
 /* Singular values and vectors, and what is made of them: svd, svdvals, pinv, lstsq. */
 #define EBB_FAMILY "Linear algebra"
+#include "ops/batching.h"
 #include "ops/linalg.h"
 #include <float.h>
 #include <math.h>
@@ -204,6 +205,11 @@ static void pinv_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, r);
 }
 
+static void pinv_batch(struct ebb_batch_call *b) {
+    if (ebb__batch_ndim(b, 0) < 2) ebb_fail(EBB_ERR_SHAPE, "expected floating-point matrices");
+    else ebb_batch_leading(b);
+}
+
 const struct ebb_op ebb_op_pinv = {
     EBB_SIGNATURE(pinv, "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor"),
     .doc = EBB_TEXT(
@@ -215,7 +221,7 @@ const struct ebb_op ebb_op_pinv = {
     .dtypes = EBB_FLOATING,
     .compose = pinv,
     .vjp = pinv_vjp,
-    .batch = ebb_batch_leading,
+    .batch = pinv_batch,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = EBB_FORMULAS("'-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)'"),
     .samples =

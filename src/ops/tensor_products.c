@@ -78,33 +78,43 @@ const struct ebb_op ebb_op_addr = {
 
 /* ---- vecdot ---- */
 
-/* Of a tensor with itself, a sum of squares, the products are nowhere in memory. */
-static ebb_tensor *vecdot(struct ebb_forward *f) {
-    ebb_tensor *x = f->in[0], *y = f->in[1];
-    const ebb_dtype dtype = (ebb_dtype)x->dtype;
-    if (!ebb__is_floating(dtype) || y->dtype != dtype) {
-        ebb_fail(EBB_ERR_DTYPE, "needs floating point of one dtype, got %s and %s; ebb_to() converts",
-                 ebb_dtype_name(dtype), ebb_dtype_name((ebb_dtype)y->dtype));
-        return NULL;
-    }
+static ebb_status vecdot_infer(struct ebb_infer *f) {
     const struct ebb__attrs_vecdot *a = f->attrs;
+    const ebb_dims *x = &f->in[0].shape, *y = &f->in[1].shape;
+    ebb_dims shape = *x;
     int64_t dim;
-    if (!ebb__one_dim(&a->dim, -1, x->ndim > y->ndim ? x->ndim : y->ndim, &dim)) return NULL;
-    if (x->ndim == 1 && y->ndim == 1 && x->numel != y->numel) return refuse("vectors of one size", x, y);
-    const ebb_dtype wide = ebb__is_half(dtype) ? EBB_F32 : dtype;
-    const bool same = x == y;
-    x = ebb_to(x, wide);
-    if (!x) return NULL;
-    ebb_tensor *sum = same ? ebb__folded(EBB__FOLD_SQUARES, x, &EBB_DIMS(dim), false, wide)
-                           : ebb_sum(ebb_mul(x, ebb_to(y, wide)), .dim = EBB_DIMS(dim));
-    return ebb_to(sum, dtype);
+    if (f->in[0].dtype != f->in[1].dtype)
+        return ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s; ebb_to() converts",
+                        ebb_dtype_name(f->in[0].dtype), ebb_dtype_name(f->in[1].dtype));
+    if (!ebb__one_dim(&a->dim, -1, x->n > y->n ? x->n : y->n, &dim)) return ebb_error_status();
+    if ((x->n == 1 && y->n == 1 && x->d[0] != y->d[0]) || !ebb__broadcast(&shape, y)) {
+        char tx[EBB__SHAPE_TEXT], ty[EBB__SHAPE_TEXT];
+        return ebb_fail(EBB_ERR_SHAPE, "%s, got %s and %s",
+                        x->n == 1 && y->n == 1 ? "expected vectors of one size" : "shapes do not broadcast",
+                        ebb__shape_text(tx, x->n, x->d), ebb__shape_text(ty, y->n, y->d));
+    }
+    f->out->shape = ebb__reduced_shape(&shape, &EBB_DIMS(dim), false);
+    return EBB_OK;
+}
+
+/* Of a tensor with itself, a sum of squares, the products are nowhere in memory. */
+static ebb_status vecdot_forward(struct ebb_forward *f) {
+    const struct ebb__attrs_vecdot *a = f->attrs;
+    ebb_tensor *x = f->in[0], *y = f->in[1];
+    int64_t dim;
+    if (!ebb__one_dim(&a->dim, -1, x->ndim > y->ndim ? x->ndim : y->ndim, &dim)) return ebb_error_status();
+    if (f->given[0] == f->given[1]) return ebb__fold_into(EBB__FOLD_SQUARES, x, &EBB_DIMS(dim), f->out[0]);
+    ebb_tensor *product = ebb__elementwise(ebb_op_find("mul"), f->in, 2, NULL, NULL);
+    ebb_status status =
+        product ? ebb__fold_into(EBB__FOLD_SUM, product, &EBB_DIMS(dim), f->out[0]) : ebb_error_status();
+    ebb__unref(product);
+    return status;
 }
 
 /* Whether the gradients of both inputs go to one place, and may go there as one: nobody would notice (ebb_vjp_sum). */
 static bool is_square(const struct ebb_vjp_call *v) {
     const struct ebb__edge *e = v->node ? ebb__node_edges(v->node) : NULL;
-    const bool unseen = v->may_add && ebb__thread.no_grad && !ebb__thread.levels;
-    return unseen && e && e[0].node && e[0].node == e[1].node && e[0].nr == e[1].nr;
+    return ebb__vjp_unseen(v) && e && e[0].node && e[0].node == e[1].node && e[0].nr == e[1].nr;
 }
 
 /* Along dim the other factor may have been repeated for input i. */
@@ -119,7 +129,7 @@ static void vecdot_vjp(struct ebb_vjp_call *v) {
     const ebb_dims *dim = &((const struct ebb__attrs_vecdot *)v->attrs)->dim;
     ebb_tensor *g = ebb_unsqueeze(v->grad[0], dim->n ? dim->d[0] : -1);
     if (is_square(v)) {
-        ebb_vjp_give(v, 0, ebb_mul(ebb_mul(g, 2), v->in[0]));
+        ebb_vjp_give(v, 0, ebb_mul_(ebb_mul(g, v->in[0]), 2)); /* as g x + g x is rounded, and overflows */
         return;
     }
     if (v->needs[0]) give_factor(v, 0, ebb_mul(g, v->in[1]));
@@ -129,7 +139,7 @@ static void vecdot_vjp(struct ebb_vjp_call *v) {
 static void vecdot_batch(struct ebb_batch_call *b) {
     const ebb_dims *given = &((const struct ebb__attrs_vecdot *)b->attrs)->dim;
     const int x = ebb__batch_ndim(b, 0), y = ebb__batch_ndim(b, 1), ndim = x > y ? x : y;
-    if (ndim == 0) {
+    if (ndim == 0) { /* infer() has seen that dim is 0 or -1 */
         ebb_batch_give(b, 0, ebb_mul(b->in[0], b->in[1]));
         return;
     }
@@ -144,10 +154,13 @@ const struct ebb_op ebb_op_vecdot = {
     EBB_SIGNATURE(vecdot, "Tensor self|x, Tensor other|y, shape dim=-1 -> Tensor"),
     .doc = EBB_TEXT(
         "The sums of the products of vectors that lie along dim of both, which broadcast: sum(self other). With self for "
-        "other, the squares of their lengths, without a tensor of squares."),
+        "other, the squares of their lengths, without a tensor of squares; else with one of products. float16 and bfloat16 "
+        "are added up in float32."),
     .torch = EBB_TEXT("torch.linalg.vecdot"),
     .node = "LinalgVecdotBackward0",
-    .compose = vecdot,
+    .dtypes = EBB_FLOATING,
+    .infer = vecdot_infer,
+    .forward = vecdot_forward,
     .vjp = vecdot_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = vecdot_batch,

@@ -221,10 +221,18 @@ const struct ebb_op ebb__op_copy_slices = {
 
 /* ---- as_strided ---- */
 
+/* Elements from the first of the storage to the last that self may name: all, or, inside ebb_vmap, those of a sample. */
+static int64_t room_of(const ebb_tensor *self) {
+    if (!ebb__is_batched(self)) return (int64_t)(self->storage->bytes / ebb__dtype_sizes[self->dtype]);
+    int64_t room = ebb_tensor_storage_offset(self) + (self->numel > 0);
+    for (int i = 0; i < self->ndim && self->numel; i++) room += ebb__strides(self)[i] * (self->dims[i] - 1);
+    return room;
+}
+
 /* Whether the elements lie inside the storage of self. */
 static ebb_status check_inside(const ebb_tensor *self, const ebb_dims *size, const ebb_dims *stride, int64_t offset) {
     char text[2][EBB__SHAPE_TEXT];
-    int64_t room = (int64_t)(self->storage->bytes / ebb__dtype_sizes[self->dtype]), last = offset, numel;
+    int64_t room = room_of(self), last = offset, numel;
     if (stride->n != size->n)
         return ebb_fail(EBB_ERR_ARGUMENT, "size has %d entries and stride has %d", (int)size->n, (int)stride->n);
     if (!ebb__numel(size->n, size->d, 8, &numel))

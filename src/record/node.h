@@ -83,6 +83,11 @@ static inline const void *ebb__node_attrs(const ebb_node *n) {
     return n->attrs_at ? (const char *)(const void *)n + n->attrs_at : NULL;
 }
 
+/* Whether a rule may put sums together itself: nobody would notice, here and now. */
+static inline bool ebb__vjp_unseen(const struct ebb_vjp_call *v) {
+    return v->may_add && ebb__thread.no_grad && !ebb__thread.levels;
+}
+
 /* The dtype, ndim and sizes of output nr. */
 struct ebb__meta {
     ebb_dtype dtype;

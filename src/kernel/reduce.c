@@ -248,8 +248,8 @@ static int64_t levels_of(int64_t leaves) {
     return levels;
 }
 
-/* As few tiles as hold the innermost dimension, of about the same size, in whole vectors: memory is read best in runs as
- * long as its pages. */
+/* As few tiles as hold the innermost dimension, of about the same size, in whole vectors: memory is read best in long
+ * runs. */
 static void cut_tiles(struct reduction *r) {
     const int64_t bytes = ebb__least(TILE_BYTES, CASCADE_BYTES / levels_of(r->leaves));
     const int64_t most = apart(r) || r->index ? LANES : bytes / (int64_t)r->size / 16 * 16;

@@ -221,7 +221,7 @@ const struct ebb_op ebb__op_copy_slices = {
 
 /* ---- as_strided ---- */
 
-/* Elements from the first of the storage to the last that self may name: all, or, inside ebb_vmap, those of a sample. */
+/* Elements from the first of the storage to the last that self may name: all, or, inside ebb_vmap, a sample's own. */
 static int64_t room_of(const ebb_tensor *self) {
     if (!ebb__is_batched(self)) return (int64_t)(self->storage->bytes / ebb__dtype_sizes[self->dtype]);
     int64_t room = ebb_tensor_storage_offset(self) + (self->numel > 0);

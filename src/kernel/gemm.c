@@ -117,7 +117,8 @@ static size_t space_bytes(const struct product *p) {
 static void copy_begin(struct product *p) {
     if (!p->begin.data) return;
     if (p->begin.data == p->c) {
-        assert(p->begin.cs == 1 && (p->m == 1 || p->begin.rs == p->ldc) && (p->batch == 1 || p->begin.bs == p->c_bs));
+        assert((p->n == 1 || p->begin.cs == 1) && (p->m == 1 || p->begin.rs == p->ldc) &&
+               (p->batch == 1 || p->begin.bs == p->c_bs));
         return;
     }
     ebb__copy(3, (int64_t[]){p->batch, p->m, p->n}, p->dtype, p->c,

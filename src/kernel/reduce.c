@@ -251,7 +251,7 @@ static int64_t levels_of(int64_t leaves) {
 /* As few tiles as hold the innermost dimension, of about the same size, in whole vectors: memory is read best in long
  * runs. */
 static void cut_tiles(struct reduction *r) {
-    const int64_t bytes = ebb__least(TILE_BYTES, CASCADE_BYTES / levels_of(r->leaves));
+    const int64_t bytes = ebb__least(TILE_BYTES, CASCADE_BYTES / levels_of(r->leaves)) / 64 * 64;
     const int64_t most = apart(r) || r->index ? LANES : bytes / (int64_t)r->size / 16 * 16;
     r->tiles = (r->inner + most - 1) / most;
     r->lanes = ((r->inner + r->tiles - 1) / r->tiles + 15) / 16 * 16;

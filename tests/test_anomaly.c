@@ -241,6 +241,9 @@ EBB_TEST(of_products) {
                  w),
         0, -2, -2, -2, -4, -4, -4);
     CHECK_VALUES(gradient(ebb_where(cell, ebb_matmul(x, w), 0), w), 0, 1, 1, NAN, 2, 2, INFINITY);
+    ebb_tensor *each = ebb_requires_grad_(ebb_ones(EBB_DIMS(2, 2), .dtype = EBB_F64), true), *all = LEAF(1, 1);
+    CHECK_VALUES(gradient(ebb_where(rows, ebb_unsqueeze(ebb_vecdot(each, x), 1), 0), each), 0, 1, 2, 0, 0);
+    CHECK_VALUES(gradient(ebb_where(rows, ebb_unsqueeze(ebb_vecdot(all, x), 1), 0), all), 0, 1, 2);
     ebb_tensor *images =
         ebb_reshape(ebb_expand(ebb_reshape(x, EBB_DIMS(2, 2, 1)), EBB_DIMS(2, 2, 4)), EBB_DIMS(2, 2, 4));
     ebb_tensor *k = ebb_requires_grad_(ebb_ones(EBB_DIMS(1, 2, 3), .dtype = EBB_F64), true);

@@ -4,6 +4,7 @@
  * IEEE 754 makes of 0 * inf and 0 * nan. Only elements that are not finite are looked at: where they are, and whether
  * anything but zeros could flow into them. */
 #include "autograd/anomaly.h"
+#include "autograd/pass.h"
 #include "record/tangent.h"
 #include <ebb/ops.h>
 #include <string.h>
@@ -97,7 +98,7 @@ static ebb_tensor *cleaned(ebb_tensor *t, ebb_tensor *zero) {
 /* ---- products: their rule for one input is a sum of the upstream gradient times elements of one other ---- */
 
 static bool is_product(const struct ebb_op *op) {
-    static const char *const names[] = {"dot", "mv", "mm", "bmm", "addmv", "addmm", "baddbmm", "convolution"};
+    static const char *const names[] = {"dot", "mv", "mm", "bmm", "vecdot", "addmv", "addmm", "baddbmm", "convolution"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (strcmp(op->name, names[k]) == 0) return true;
     return false;
@@ -142,6 +143,10 @@ static ebb_tensor *of_product(const struct ebb_vjp_call *v, int64_t i, ebb_tenso
     bool recording = ebb_set_grad_enabled(false);
     ebb_tensor *none = ebb_eq(rule_of(v, i, is_nonzero(g), bad), 0.0);
     ebb_set_grad_enabled(recording);
+    if (v->node) { /* as what rule_of gives: over what input i was broadcast to it is a sum, too */
+        const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+        full = ebb__fit_gradient(full, ebb__node_meta(e->node, e->nr));
+    }
     return ebb_where(none, rule_of(v, i, g, finite), full);
 }
 

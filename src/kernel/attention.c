@@ -26,12 +26,13 @@ static char *into(const struct ebb__attention *a, void *p, int64_t i) {
 static void product(const struct ebb__attention *a, int64_t m, int64_t n, int64_t k, const void *x, int64_t x_rs,
                     int64_t x_cs, const void *y, int64_t y_rs, int64_t y_cs, bool accumulate, void *c, int64_t ldc) {
     if (m < 1 || n < 1) return;
-    if (k > 0)
+    if (k > 0) {
         ebb__isa.gemm[a->dtype](m, n, k, x, x_rs, x_cs, y, y_rs, y_cs,
                                 accumulate ? &(ebb__gemm_begin){c, 0, ldc, 1} : NULL, c, ldc, NULL);
-    else
+    } else {
         for (int64_t i = 0; i < m && !accumulate; i++)
             memset(into(a, c, i * ldc), 0, (size_t)n * ebb_dtype_size(a->dtype));
+    }
 }
 
 /* The products of the block's queries and keys, scaled and masked, into s (ROWS, COLS). */

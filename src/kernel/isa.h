@@ -56,12 +56,11 @@ typedef struct ebb__lstm_units {
 } ebb__lstm_units;
 
 /* Products in the calling thread; see ebb__gemm_batched. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or
- * k = 1.
- * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large.
- * In each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written,
- * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. The product is added to what is at
- * `begin` unless that is NULL: to c itself, or, of floating dtypes, to anything whose columns are neighbours or, but
- * for bfloat16, the same. */
+ * k = 1. `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is
+ * large. In each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written,
+ * ebb__gemm_packed(n, k, size) bytes: then b_cs is EBB__GEMM_PACKED. The product is added to what is at `begin` unless
+ * that is NULL: to c itself, or, of floating dtypes, to anything whose columns are neighbours or, but for bfloat16, the
+ * same. */
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
 #define EBB__GEMM_TILE_ROWS 12                             /* a multiple of every register tile's */

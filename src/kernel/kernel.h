@@ -211,8 +211,8 @@ ebb_status ebb__norm_backward(const struct ebb__norm *d, const void *g, const vo
                               const void *rstd, const void *weight, void *dx, void *dweight, void *dbias);
 
 /* ---- matrix products (gemm.c, blas.c) ----
- * c = a b, or added to c, with a (m, k), b (k, n) and c (m, n). Strides in elements: row
- * stride, column stride, any value for a and b (0 and negative too); c has unit column stride and row stride ldc >= n.
+ * c = a b, or added to c, with a (m, k), b (k, n) and c (m, n). Strides in elements: row stride, column stride, any
+ * value for a and b (0 and negative too); c has unit column stride and row stride ldc >= n.
  * f32, f64, bf16, f16, i64, i32, u8 (bool: EBB_ERR_DTYPE). c must not overlap a or b. Vector products are m or n = 1.
  * Sums of 16-bit operands are float32, rounded once at the end: where the CPU has AVX512-BF16 by its instruction, which
  * takes subnormal numbers for 0 and gives them as 0, elsewhere by way of float32 copies. */

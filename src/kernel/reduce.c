@@ -284,7 +284,7 @@ static ebb_status run(struct reduction *r) {
     const int64_t total = ebb__walk_count(&r->kept) * r->inner * r->reduced_count;
     r->parts = 1;
     if (units <= MAX_PARTS / 2 && total > 2 * GRAIN) {
-        /* of much few: each is written, and merged */
+        /* no more than keep many threads busy: each part is written, and merged once more */
         const int64_t wanted = ebb__least(total / (3 * GRAIN) + 2, MAX_PARTS / units);
         r->parts = wanted < r->leaves ? wanted : r->leaves;
     }

@@ -3,6 +3,13 @@
 #include "ops/reduce.h"
 #include <math.h>
 
+/* A fold of x into a new tensor, not recorded. */
+static ebb_tensor *fold(ebb__fold what, ebb_tensor *x, const struct ebb__attrs_vector_norm *a, ebb_dtype dtype) {
+    ebb_dims shape = ebb_tensor_shape(x), reduced = ebb__reduced_shape(&shape, &a->dim, a->keepdim);
+    ebb_tensor *y = ebb__own(ebb__tensor_new(dtype, reduced.n, reduced.d));
+    return y && !ebb__fold_into(what, x, &a->dim, y) ? y : NULL;
+}
+
 /* What has no identity cannot be computed of nothing. */
 static ebb_status check_empty(const ebb_tensor *x, const struct ebb__attrs_vector_norm *a) {
     ebb_dims shape = ebb_tensor_shape(x), out = ebb__reduced_shape(&shape, &a->dim, false);
@@ -17,11 +24,11 @@ static ebb_tensor *folded(ebb_tensor *x, const struct ebb__attrs_vector_norm *a)
     ebb_dtype dtype = ebb_tensor_dtype(x);
     double ord = a->ord.value;
     if (!x) return NULL;
-    if (ord == 0) return ebb__folded(EBB__FOLD_COUNT, x, &a->dim, a->keepdim, EBB_I64);
-    if (ord == 1) return ebb__folded(EBB__FOLD_ABS, x, &a->dim, a->keepdim, dtype);
-    if (ord == 2) return ebb_sqrt_(ebb__folded(EBB__FOLD_SQUARES, x, &a->dim, a->keepdim, dtype));
-    if (isinf(ord)) return ebb__folded(ord > 0 ? EBB__FOLD_MAX_ABS : EBB__FOLD_MIN_ABS, x, &a->dim, a->keepdim, dtype);
-    return ebb_pow_(ebb__folded(EBB__FOLD_SUM, ebb_pow_(ebb_abs(x), ord), &a->dim, a->keepdim, dtype), 1 / ord);
+    if (ord == 0) return fold(EBB__FOLD_COUNT, x, a, EBB_I64);
+    if (ord == 1) return fold(EBB__FOLD_ABS, x, a, dtype);
+    if (ord == 2) return ebb_sqrt_(fold(EBB__FOLD_SQUARES, x, a, dtype));
+    if (isinf(ord)) return fold(ord > 0 ? EBB__FOLD_MAX_ABS : EBB__FOLD_MIN_ABS, x, a, dtype);
+    return ebb_pow_(fold(EBB__FOLD_SUM, ebb_pow_(ebb_abs(x), ord), a, dtype), 1 / ord);
 }
 
 static ebb_tensor *vector_norm_compose(struct ebb_forward *f) {

@@ -73,12 +73,6 @@ ebb_status ebb__fold_into(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, eb
     return status;
 }
 
-ebb_tensor *ebb__folded(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, bool keepdim, ebb_dtype dtype) {
-    ebb_dims shape = ebb_tensor_shape(x), reduced = ebb__reduced_shape(&shape, dim, keepdim);
-    ebb_tensor *y = ebb__own(ebb__tensor_new(dtype, reduced.n, reduced.d));
-    return y && !ebb__fold_into(what, x, dim, y) ? y : NULL;
-}
-
 /* ---- sum, nansum, mean ---- */
 
 _Static_assert(sizeof(struct ebb__attrs_sum) == sizeof(struct ebb__attrs_mean) &&

@@ -28,9 +28,6 @@ struct ebb__reduction ebb__reduction_of(const ebb_tensor *x, const ebb_dims *dim
  * int64; x is cast to y's dtype before, unless what is counted is not 0. */
 ebb_status ebb__fold_into(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, ebb_tensor *y);
 
-/* The same into a new tensor; not recorded. */
-ebb_tensor *ebb__folded(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, bool keepdim, ebb_dtype dtype);
-
 /* A result, or its gradient, with the reduced dimensions put back as size 1, so that it broadcasts against `shape`. */
 ebb_tensor *ebb__reduced_restore(ebb_tensor *y, ebb_dims shape, const ebb_dims *dim, bool keepdim);
 

@@ -78,6 +78,12 @@ const struct ebb_op ebb_op_addr = {
 
 /* ---- vecdot ---- */
 
+/* As it was given: counted from the front or the back of what both broadcast to. */
+static int64_t vecdot_dim(const void *attrs) {
+    const ebb_dims *dim = &((const struct ebb__attrs_vecdot *)attrs)->dim;
+    return dim->n ? dim->d[0] : -1;
+}
+
 static ebb_status vecdot_infer(struct ebb_infer *f) {
     const struct ebb__attrs_vecdot *a = f->attrs;
     const ebb_dims *x = &f->in[0].shape, *y = &f->in[1].shape;
@@ -99,10 +105,10 @@ static ebb_status vecdot_infer(struct ebb_infer *f) {
 
 /* Of a tensor with itself, a sum of squares, the products are nowhere in memory. */
 static ebb_status vecdot_forward(struct ebb_forward *f) {
-    const struct ebb__attrs_vecdot *a = f->attrs;
-    ebb_tensor *x = f->in[0], *y = f->in[1];
-    int64_t dim;
-    if (!ebb__one_dim(&a->dim, -1, x->ndim > y->ndim ? x->ndim : y->ndim, &dim)) return ebb_error_status();
+    const ebb_tensor *y = f->in[1];
+    ebb_tensor *x = f->in[0];
+    int64_t dim = vecdot_dim(f->attrs);
+    (void)ebb__wrap_dim(&dim, x->ndim > y->ndim ? x->ndim : y->ndim);
     if (f->given[0] == f->given[1]) return ebb__fold_into(EBB__FOLD_SQUARES, x, &EBB_DIMS(dim), f->out[0]);
     ebb_tensor *product = ebb__elementwise(ebb_op_find("mul"), f->in, 2, NULL, NULL);
     ebb_status status =
@@ -126,8 +132,7 @@ static void give_factor(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient)
 }
 
 static void vecdot_vjp(struct ebb_vjp_call *v) {
-    const ebb_dims *dim = &((const struct ebb__attrs_vecdot *)v->attrs)->dim;
-    ebb_tensor *g = ebb_unsqueeze(v->grad[0], dim->n ? dim->d[0] : -1);
+    ebb_tensor *g = ebb_unsqueeze(v->grad[0], vecdot_dim(v->attrs));
     if (is_square(v)) {
         ebb_vjp_give(v, 0, ebb_mul_(ebb_mul(g, v->in[0]), 2)); /* as g x + g x is rounded, and overflows */
         return;
@@ -137,7 +142,7 @@ static void vecdot_vjp(struct ebb_vjp_call *v) {
 }
 
 static void vecdot_batch(struct ebb_batch_call *b) {
-    const ebb_dims *given = &((const struct ebb__attrs_vecdot *)b->attrs)->dim;
+    const int64_t dim = vecdot_dim(b->attrs);
     const int x = ebb__batch_ndim(b, 0), y = ebb__batch_ndim(b, 1), ndim = x > y ? x : y;
     if (ndim == 0) { /* infer() has seen that dim is 0 or -1 */
         ebb_batch_give(b, 0, ebb_mul(b->in[0], b->in[1]));
@@ -146,7 +151,6 @@ static void vecdot_batch(struct ebb_batch_call *b) {
     ebb_tensor *samples[2] = {b->in[0], b->in[1]};
     for (int i = 0; i < 2; i++)
         if (b->batched[i]) samples[i] = ebb__batch_aligned(samples[i], ndim + 1);
-    const int64_t dim = given->n ? given->d[0] : -1;
     ebb_batch_give(b, 0, ebb_vecdot(samples[0], samples[1], .dim = EBB_DIMS(dim < 0 ? dim : dim - ndim)));
 }
 
